@@ -85,7 +85,7 @@ must_use bool handover_get(struct rpc_in *in, struct handover *h);
  *
  * home: the mailbox's home below the mail root, as authd gives it
  * ("example.test/ann").  folder: its name as lib/store has it, "INBOX" or
- * UTF-8 with '/' between levels ("Lists/c").  Empty folder: look at all open
+ * UTF-8 with '.' between levels ("Lists.c").  Empty folder: look at all open
  * folders of that home.  Empty home: look at everything; what a writer sends
  * when rpc_notify had said TEMPFAIL (a full wire) and there is room again.
  */
