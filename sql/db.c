@@ -1,32 +1,32 @@
 /* db.c - one connection over libmariadb: connect, prepare, run, fetch, and sort failures. */
 #include "sql/db.h"
 
+#include <errmsg.h>
 #include <errno.h>
 #include <limits.h>
 #include <mysql.h>
 #include <mysqld_error.h>
-#include <errmsg.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 
-#define LIMIT_S	       3   /* connect, read, write */
-#define SLOW_MS	       2500 /* a connection lost after this long was a time limit, not a restart */
-#define PREPARED_MAX   64
-#define CELL_FIRST     512 /* most cells fit; longer ones are fetched again at their length */
+#define LIMIT_S      3    /* connect, read, write */
+#define SLOW_MS      2500 /* a connection lost after this long was a time limit, not a restart */
+#define PREPARED_MAX 64
+#define CELL_FIRST   512 /* most cells fit; longer ones are fetched again at their length */
 
 /* Errors newer than the header we may be built with. */
-#define ER_WSREP_NOT_READY    1047
-#define ER_NOT_CONVERTIBLE    1977
-#define ER_STATEMENT_TIMEOUT  1969
-#define ER_QUERY_TIMEOUT_8    3024
-#define ER_IDLE_TIMEOUT_8     4031
-#define ER_CHECK_FAILED_8     3819
-#define ER_CHECK_FAILED       4025
-#define ER_NOT_CONVERTIBLE_8  3854
-#define ER_NOT_CONVERTIBLE_9  3988
+#define ER_WSREP_NOT_READY   1047
+#define ER_NOT_CONVERTIBLE   1977
+#define ER_STATEMENT_TIMEOUT 1969
+#define ER_QUERY_TIMEOUT_8   3024
+#define ER_IDLE_TIMEOUT_8    4031
+#define ER_CHECK_FAILED_8    3819
+#define ER_CHECK_FAILED      4025
+#define ER_NOT_CONVERTIBLE_8 3854
+#define ER_NOT_CONVERTIBLE_9 3988
 
 struct prepared {
 	unsigned number; /* of the statement; 0: free */
@@ -348,13 +348,13 @@ param_named(const struct statement *st, const char *name, const struct db_param 
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(params[i].name, name) == 0)
 			return &params[i];
-	log_fatal("statement %s wants a parameter :%s, which this command does not have",
-	    st->name, name);
+	log_fatal(
+	    "statement %s wants a parameter :%s, which this command does not have", st->name, name);
 }
 
 static void
-bind_params(const struct statement *st, const struct db_param *params, size_t n,
-    MYSQL_BIND *bind, long long *numbers)
+bind_params(const struct statement *st, const struct db_param *params, size_t n, MYSQL_BIND *bind,
+    long long *numbers)
 {
 	for (unsigned i = 0; i < st->param_count; i++) {
 		const struct db_param *p = param_named(st, st->params[i], params, n);
@@ -485,9 +485,8 @@ out:
 }
 
 enum outcome
-db_run(struct db *db, const struct statement *st, const struct db_param *params,
-    size_t param_count, struct arena *arena, struct db_result *result, enum db_health *health,
-    struct why *why)
+db_run(struct db *db, const struct statement *st, const struct db_param *params, size_t param_count,
+    struct arena *arena, struct db_result *result, enum db_health *health, struct why *why)
 {
 	MYSQL_BIND bind[STATEMENT_PARAMS_MAX] = { 0 };
 	long long numbers[STATEMENT_PARAMS_MAX] = { 0 };
@@ -500,8 +499,8 @@ db_run(struct db *db, const struct statement *st, const struct db_param *params,
 	*health = DB_WELL;
 	stmt = prepared(db, st);
 	if (stmt == NULL)
-		return failed(db, st->name, CR_OUT_OF_MEMORY, "no statement", began, result,
-		    health, why);
+		return failed(
+		    db, st->name, CR_OUT_OF_MEMORY, "no statement", began, result, health, why);
 	err = mysql_stmt_errno(stmt);
 	if (err == 0) {
 		bind_params(st, params, param_count, bind, numbers);

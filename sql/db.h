@@ -21,8 +21,8 @@
 #include "base/secret.h"
 #include "sql/profile.h"
 
-#define DB_ROWS_MAX    10000		  /* more are cut off, and `truncated` says so */
-#define DB_TEXT_MAX    (1024 * 1024)	  /* octets in one column; longer ones are cut */
+#define DB_ROWS_MAX    10000         /* more are cut off, and `truncated` says so */
+#define DB_TEXT_MAX    (1024 * 1024) /* octets in one column; longer ones are cut */
 #define DB_PARAMS_MAX  STATEMENT_PARAMS_MAX
 #define DB_COLUMNS_MAX 32
 
@@ -46,7 +46,11 @@ struct db_login {
 /* A value for a parameter of a statement, by its name there. */
 struct db_param {
 	const char *name;
-	enum { DB_PARAM_NULL, DB_PARAM_TEXT, DB_PARAM_INT } kind;
+	enum {
+		DB_PARAM_NULL,
+		DB_PARAM_TEXT,
+		DB_PARAM_INT
+	} kind;
 	struct str text;
 	int64_t number;
 };
@@ -54,7 +58,7 @@ struct db_param {
 #define db_text_param(n, v) ((struct db_param){ .name = (n), .kind = DB_PARAM_TEXT, .text = (v) })
 #define db_int_param(n, v) \
 	((struct db_param){ .name = (n), .kind = DB_PARAM_INT, .number = (int64_t)(v) })
-#define db_null_param(n) ((struct db_param){ .name = (n), .kind = DB_PARAM_NULL })
+#define db_null_param(n)   ((struct db_param){ .name = (n), .kind = DB_PARAM_NULL })
 /* NULL where the text is STR_NONE. */
 #define db_opt_param(n, v) ((v).p != NULL ? db_text_param((n), (v)) : db_null_param(n))
 
@@ -85,20 +89,20 @@ int64_t db_cell_int(const struct db_result *r, size_t row, const char *column, i
 
 /* How the connection is after a failure: what the pool wants to know. */
 enum db_health {
-	DB_WELL,	/* the connection can be used again */
-	DB_LOST,	/* it is gone; a new one may work at once */
-	DB_TIMED_OUT,	/* the server did not answer in time */
-	DB_WRONG_NODE,	/* this server does not take what was asked (read-only, not in sync) */
-	DB_TRY_AGAIN,	/* deadlock: rolled back, the same statement may work at once */
-	DB_REFUSES_US,	/* wrong password or rights: no use in asking again soon */
+	DB_WELL,       /* the connection can be used again */
+	DB_LOST,       /* it is gone; a new one may work at once */
+	DB_TIMED_OUT,  /* the server did not answer in time */
+	DB_WRONG_NODE, /* this server does not take what was asked (read-only, not in sync) */
+	DB_TRY_AGAIN,  /* deadlock: rolled back, the same statement may work at once */
+	DB_REFUSES_US, /* wrong password or rights: no use in asking again soon */
 };
 
 /*
  * Connect.  NULL with the log line written and *health set.  The character
  * set is utf8mb4, compared by octets; times are UTC; no auto-reconnect.
  */
-struct db *db_open(const struct db_server *server, const struct db_login *login,
-    enum db_health *health);
+struct db *db_open(
+    const struct db_server *server, const struct db_login *login, enum db_health *health);
 void db_close(struct db **db);
 
 /*

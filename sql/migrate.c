@@ -18,7 +18,8 @@ static const struct statement read_applied = {
 	.sql = "SELECT number, DATE_FORMAT(applied, '%Y-%m-%d %H:%i:%s') AS applied "
 	       "FROM pr_migrations ORDER BY number",
 	.sql_n = sizeof("SELECT number, DATE_FORMAT(applied, '%Y-%m-%d %H:%i:%s') AS applied "
-			"FROM pr_migrations ORDER BY number") - 1,
+			"FROM pr_migrations ORDER BY number") -
+		 1,
 	.reads = true,
 	.number = UINT32_MAX,
 };
@@ -133,8 +134,8 @@ read_file(const char *path, struct buf *text, struct why *why)
 	char *room;
 
 	if (fd < 0)
-		return fail(TEMPFAIL, why, 0, "", "cannot open %s (%s)", path,
-		    strerrorname_np(errno));
+		return fail(
+		    TEMPFAIL, why, 0, "", "cannot open %s (%s)", path, strerrorname_np(errno));
 	while ((room = buf_room(text, 8192)) != NULL && (got = read(fd, room, 8192)) > 0)
 		buf_claim(text, (size_t)got);
 	fd_close(&fd);
@@ -210,8 +211,8 @@ list_folder(const char *folder, struct arena *arena, struct migration_list *out,
 	struct dirent *e;
 
 	if (d == NULL)
-		return fail(TEMPFAIL, why, 0, "", "cannot open %s (%s)", folder,
-		    strerrorname_np(errno));
+		return fail(
+		    TEMPFAIL, why, 0, "", "cannot open %s (%s)", folder, strerrorname_np(errno));
 	out->list = arena_array(arena, MIGRATIONS_MAX, sizeof(*out->list));
 	out->count = 0;
 	while ((e = readdir(d)) != NULL && out->count < MIGRATIONS_MAX)
@@ -239,8 +240,8 @@ mark_applied(struct migration_list *l, const struct db_result *r)
 			if (db_cell_int(r, row, "number", 0) != m->number)
 				continue;
 			m->applied = true;
-			(void)snprintf(m->when, sizeof(m->when), STR_FMT,
-			    STR_ARG(db_cell(r, row, "applied")));
+			(void)snprintf(
+			    m->when, sizeof(m->when), STR_FMT, STR_ARG(db_cell(r, row, "applied")));
 		}
 		l->pending += !m->applied;
 	}
@@ -300,7 +301,8 @@ migrate_run(struct db *db, const char *folder, void (*told)(const struct migrati
 	enum outcome o;
 
 	*applied = 0;
-	o = db_script(db, STR("DO GET_LOCK(CONCAT('postroom.migrate.', DATABASE()), 2)"), NULL, why);
+	o = db_script(
+	    db, STR("DO GET_LOCK(CONCAT('postroom.migrate.', DATABASE()), 2)"), NULL, why);
 	if (o == DONE)
 		o = db_script(db, str_of(make_table), NULL, why);
 	if (o == DONE)
@@ -314,7 +316,8 @@ migrate_run(struct db *db, const char *folder, void (*told)(const struct migrati
 		*applied += o == DONE;
 	}
 	if (db_script(db, STR("DO RELEASE_LOCK(CONCAT('postroom.migrate.', DATABASE()))"), NULL,
-		NULL) != DONE && o == DONE)
+		NULL) != DONE &&
+	    o == DONE)
 		o = fail(TEMPFAIL, why, 451, "4.3.0", "The database went away");
 	arena_free(&arena);
 	return o;

@@ -6,9 +6,10 @@
 static void
 statements(void **state)
 {
-	struct str text = STR("-- head; not an end\nSELECT 1;\nSELECT ';', \"a\\\";\", `;` /* ; */;\n"
-			      "DELIMITER //\nCREATE FUNCTION f() BEGIN a; b; END//\nDELIMITER ;\n"
-			      "SELECT 3;\n-- tail\n");
+	struct str text =
+	    STR("-- head; not an end\nSELECT 1;\nSELECT ';', \"a\\\";\", `;` /* ; */;\n"
+		"DELIMITER //\nCREATE FUNCTION f() BEGIN a; b; END//\nDELIMITER ;\n"
+		"SELECT 3;\n-- tail\n");
 	static const char *const want[] = { "-- head; not an end\nSELECT 1",
 		"SELECT ';', \"a\\\";\", `;` /* ; */", "CREATE FUNCTION f() BEGIN a; b; END",
 		"SELECT 3" };

@@ -18,12 +18,16 @@
 #include "base/scan.h"
 
 #define ARGON_MEMORY_KIB   (19 * 1024)
-#define ARGON_PASSES	   2
+#define ARGON_PASSES       2
 #define ARGON_MEMORY_LIMIT (1024 * 1024) /* KiB that a stored string may ask for */
-#define ROUNDS_MAX	   10000000	 /* of PBKDF2, that a stored string may ask for */
-#define SCHEME_MAX	   20
+#define ROUNDS_MAX         10000000      /* of PBKDF2, that a stored string may ask for */
+#define SCHEME_MAX         20
 
-enum encoding { ENC_DEFAULT, ENC_HEX, ENC_B64 };
+enum encoding {
+	ENC_DEFAULT,
+	ENC_HEX,
+	ENC_B64
+};
 
 struct form {
 	const struct scheme *scheme;
@@ -140,7 +144,8 @@ verify_digest(const struct form *f, const struct secret *password)
 
 	if (md == NULL || text.n > PASSWD_STORED_MAX)
 		return PASSWD_UNUSABLE;
-	/* Unsalted digests are told apart by their length when no suffix says: 2n digits are hex. */
+	/* Unsalted digests are told apart by their length when no suffix says: 2n digits are hex.
+	 */
 	if (f->encoding == ENC_DEFAULT && !f->scheme->salted && text.n == 2 * n)
 		e = ENC_HEX;
 	if (e == ENC_HEX) {
@@ -161,9 +166,9 @@ verify_digest(const struct form *f, const struct secret *password)
 		return PASSWD_UNUSABLE;
 	ctx = EVP_MD_CTX_new();
 	ok = ctx != NULL && EVP_DigestInit_ex(ctx, md, NULL) == 1 &&
-	    EVP_DigestUpdate(ctx, pass.p, pass.n) == 1 &&
-	    EVP_DigestUpdate(ctx, raw + n, raw_n - n) == 1 &&
-	    EVP_DigestFinal_ex(ctx, made, NULL) == 1;
+	     EVP_DigestUpdate(ctx, pass.p, pass.n) == 1 &&
+	     EVP_DigestUpdate(ctx, raw + n, raw_n - n) == 1 &&
+	     EVP_DigestFinal_ex(ctx, made, NULL) == 1;
 	EVP_MD_CTX_free(ctx);
 	if (!ok)
 		return PASSWD_UNUSABLE;
@@ -178,8 +183,7 @@ verify_pbkdf2(const struct form *f, const struct secret *password)
 	unsigned char want[20], made[20];
 	uint32_t rounds;
 
-	if (!str_starts(f->text, STR("$1$")) ||
-	    !str_cut(str_from(f->text, 3), '$', &salt, &rest) ||
+	if (!str_starts(f->text, STR("$1$")) || !str_cut(str_from(f->text, 3), '$', &salt, &rest) ||
 	    !str_cut(rest, '$', &digits, &rest) || !str_u32(digits, &rounds) || rounds == 0 ||
 	    rounds > ROUNDS_MAX || rest.n != 2 * sizeof(want) ||
 	    !hex_take(want, sizeof(want), rest))
@@ -194,8 +198,8 @@ verify_pbkdf2(const struct form *f, const struct secret *password)
 static enum passwd_verdict
 verify_scram(const struct form *f, const struct secret *password)
 {
-	enum scram_kind k = str_eq(str_of(f->scheme->name), STR("SCRAM-SHA-1")) ? SCRAM_SHA_1
-										: SCRAM_SHA_256;
+	enum scram_kind k =
+	    str_eq(str_of(f->scheme->name), STR("SCRAM-SHA-1")) ? SCRAM_SHA_1 : SCRAM_SHA_256;
 	struct str iterations, rest, salt64, keys;
 	enum passwd_verdict v = PASSWD_UNUSABLE;
 	struct buf salt, made;
@@ -339,8 +343,8 @@ passwd_scheme(struct str stored, const char *unprefixed, char *out, size_t room)
 {
 	struct form f;
 
-	(void)snprintf(out, room, "%s",
-	    form_of(stored, unprefixed, &f) ? f.scheme->name : "unusable");
+	(void)snprintf(
+	    out, room, "%s", form_of(stored, unprefixed, &f) ? f.scheme->name : "unusable");
 }
 
 bool
@@ -351,7 +355,7 @@ passwd_is_weak(struct str stored, const char *unprefixed)
 	if (!form_of(stored, unprefixed, &f))
 		return false;
 	return f.scheme->cheap || str_starts(f.text, STR("$1$")) ||
-	    (f.scheme->verify == verify_crypt && f.text.n == 13);
+	       (f.scheme->verify == verify_crypt && f.text.n == 13);
 }
 
 bool
@@ -398,7 +402,7 @@ make_argon(const struct secret *password, struct buf *out)
 	random_octets(salt, sizeof(salt));
 	return argon2id_hash_encoded(ARGON_PASSES, ARGON_MEMORY_KIB, 1, s.p, s.n, salt,
 		   sizeof(salt), 32, encoded, sizeof(encoded)) == ARGON2_OK &&
-	    buf_puts(out, encoded);
+	       buf_puts(out, encoded);
 }
 
 static bool
@@ -411,8 +415,8 @@ make_ssha512(const struct secret *password, struct buf *out)
 
 	random_octets(raw + 64, 16);
 	ok = ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha512(), NULL) == 1 &&
-	    EVP_DigestUpdate(ctx, s.p, s.n) == 1 && EVP_DigestUpdate(ctx, raw + 64, 16) == 1 &&
-	    EVP_DigestFinal_ex(ctx, raw, NULL) == 1;
+	     EVP_DigestUpdate(ctx, s.p, s.n) == 1 && EVP_DigestUpdate(ctx, raw + 64, 16) == 1 &&
+	     EVP_DigestFinal_ex(ctx, raw, NULL) == 1;
 	EVP_MD_CTX_free(ctx);
 	return ok && base64_put(out, str_n(raw, sizeof(raw)));
 }
@@ -449,8 +453,8 @@ passwd_hash(const char *scheme, const struct secret *password, struct buf *out, 
 			;
 		if (i == COUNT_OF(crypts)) {
 			out->n = before;
-			return fail(PERMFAIL, why, 0, "", "No hashes are made with scheme %.20s",
-			    scheme);
+			return fail(
+			    PERMFAIL, why, 0, "", "No hashes are made with scheme %.20s", scheme);
 		}
 		ok = ok && make_crypt(crypts[i].prefix, crypts[i].cost, password, out);
 	}

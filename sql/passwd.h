@@ -26,10 +26,10 @@
 #include "base/outcome.h"
 #include "base/secret.h"
 
-#define PASSWD_STORED_MAX  1024
-#define PASSWD_DEFAULT	   "ARGON2ID" /* what new passwords are hashed with */
-#define PASSWD_UNPREFIXED  "CRYPT"    /* what an unknown form is taken for by default */
-#define SCRAM_ITERATIONS   10000
+#define PASSWD_STORED_MAX 1024
+#define PASSWD_DEFAULT    "ARGON2ID" /* what new passwords are hashed with */
+#define PASSWD_UNPREFIXED "CRYPT"    /* what an unknown form is taken for by default */
+#define SCRAM_ITERATIONS  10000
 
 enum passwd_verdict {
 	PASSWD_RIGHT,
@@ -67,7 +67,7 @@ enum scram_kind {
 };
 
 const char *scram_name(enum scram_kind k); /* "SCRAM-SHA-256" */
-size_t scram_octets(enum scram_kind k);	   /* of its digest */
+size_t scram_octets(enum scram_kind k);    /* of its digest */
 
 /*
  * Append "iterations:salt$stored-key:server-key", salt and keys in base64:

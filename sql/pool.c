@@ -10,9 +10,9 @@
 #include "base/log.h"
 
 #define CONNECTIONS_DEFAULT 8
-#define CONNECTIONS_MAX	    64
+#define CONNECTIONS_MAX     64
 #define BACKOFF_FIRST_MS    50
-#define BACKOFF_MAX_MS	    1000
+#define BACKOFF_MAX_MS      1000
 #define TIMEOUTS_TO_BREAK   3
 #define CONNECTION_AGE_MS   (5 * 60 * 1000) /* so that connections come back to the first server */
 
@@ -21,7 +21,7 @@ struct db_pool {
 	pthread_cond_t given;
 	struct db_server servers[DB_SERVERS_MAX];
 	size_t server_count;
-	size_t current;	  /* the server to try first */
+	size_t current;   /* the server to try first */
 	int64_t moved_ms; /* when it became another than the first */
 	struct db_login login;
 	unsigned limit;
@@ -115,8 +115,8 @@ breaker_open(struct db_pool *p, const char *reason)
 {
 	if (!p->broken)
 		log_event(LOG_WARN, "db.down", kv_cstr("reason", reason), KV_END);
-	p->backoff_ms = p->broken ? MIN(p->backoff_ms * 2, (int64_t)BACKOFF_MAX_MS)
-				  : BACKOFF_FIRST_MS;
+	p->backoff_ms =
+	    p->broken ? MIN(p->backoff_ms * 2, (int64_t)BACKOFF_MAX_MS) : BACKOFF_FIRST_MS;
 	p->broken = true;
 	p->retry_at_ms = clock_ms() + p->backoff_ms;
 	(void)pthread_cond_broadcast(&p->given);
@@ -173,7 +173,8 @@ open_one(struct db_pool *p)
 	return db;
 }
 
-/* With the lock: may this caller go on, as the one probe of an open circuit or because it is closed? */
+/* With the lock: may this caller go on, as the one probe of an open circuit or because it is
+ * closed? */
 static bool
 may_try(struct db_pool *p, bool *probe)
 {
@@ -237,7 +238,8 @@ take(struct db_pool *p, struct db **db, bool fresh, struct deadline d, struct wh
 			*db = open_one(p);
 		else if (*db == NULL && !wait_for_one(p, d)) {
 			p->failures++;
-			o = fail(TEMPFAIL, why, 451, "4.3.0", "The database is busy, try again later");
+			o = fail(
+			    TEMPFAIL, why, 451, "4.3.0", "The database is busy, try again later");
 			break;
 		} else if (*db == NULL) {
 			continue;
@@ -321,7 +323,8 @@ db_query(struct db_pool *p, const struct statement *st, const struct db_param *p
 		o = take(p, &db, attempt > 0 && health == DB_LOST, d, why);
 		if (o != DONE)
 			return o;
-		/* A write cannot be asked twice, so it does not go to a connection that may be dead. */
+		/* A write cannot be asked twice, so it does not go to a connection that may be
+		 * dead. */
 		if (!st->reads && attempt == 0 && !db_alive(db)) {
 			db_give(p, &db, DB_LOST);
 			o = take(p, &db, true, d, why);

@@ -52,11 +52,11 @@ must_use enum outcome db_take(
 void db_give(struct db_pool *p, struct db **db, enum db_health health);
 
 struct db_pool_counts {
-	unsigned open;	    /* connections */
-	unsigned lent;	    /* of these */
-	bool broken;	    /* the circuit is open */
+	unsigned open; /* connections */
+	unsigned lent; /* of these */
+	bool broken;   /* the circuit is open */
 	uint64_t queries;
-	uint64_t failures;  /* TEMPFAIL answers */
+	uint64_t failures; /* TEMPFAIL answers */
 	uint64_t retries;
 	uint64_t connects;  /* attempts */
 	const char *server; /* the one in use; "" before the first */

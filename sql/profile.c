@@ -110,8 +110,8 @@ take_param(struct reader *r, struct why *why)
 		return false;
 	}
 	if (r->st->param_count == STATEMENT_PARAMS_MAX) {
-		(void)fail(PERMFAIL, why, 0, "", "%s:%u: more than %d parameters", r->from,
-		    r->line, STATEMENT_PARAMS_MAX);
+		(void)fail(PERMFAIL, why, 0, "", "%s:%u: more than %d parameters", r->from, r->line,
+		    STATEMENT_PARAMS_MAX);
 		return false;
 	}
 	r->st->params[r->st->param_count++] = str_dup(name);
@@ -296,12 +296,12 @@ profile_find(const struct profile *p, const char *name)
 }
 
 enum outcome
-profile_need(const struct profile *p, const char *name, const struct statement **out,
-    struct why *why)
+profile_need(
+    const struct profile *p, const char *name, const struct statement **out, struct why *why)
 {
 	*out = profile_find(p, name);
 	if (*out == NULL)
-		return fail(PERMFAIL, why, 0, "", "this database profile has no statement \"%s\"",
-		    name);
+		return fail(
+		    PERMFAIL, why, 0, "", "this database profile has no statement \"%s\"", name);
 	return DONE;
 }

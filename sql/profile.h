@@ -19,9 +19,9 @@
 #include "base/outcome.h"
 #include "base/str.h"
 
-#define STATEMENT_PARAMS_MAX  24
+#define STATEMENT_PARAMS_MAX   24
 #define PROFILE_STATEMENTS_MAX 256
-#define PROFILE_FILE_MAX      (256 * 1024)
+#define PROFILE_FILE_MAX       (256 * 1024)
 
 struct statement {
 	const char *name;
@@ -29,8 +29,8 @@ struct statement {
 	size_t sql_n;
 	unsigned param_count;
 	const char *params[STATEMENT_PARAMS_MAX]; /* names in the order of the ? */
-	bool reads;				  /* a SELECT: may be asked twice */
-	unsigned number;			  /* unique in the process, never used twice */
+	bool reads;                               /* a SELECT: may be asked twice */
+	unsigned number;                          /* unique in the process, never used twice */
 };
 
 struct profile;
@@ -54,7 +54,7 @@ const struct statement *profile_find(const struct profile *p, const char *name);
  * The same, for the command that needs it: PERMFAIL with
  * "this profile has no statement NAME".
  */
-must_use enum outcome profile_need(const struct profile *p, const char *name,
-    const struct statement **out, struct why *why);
+must_use enum outcome profile_need(
+    const struct profile *p, const char *name, const struct statement **out, struct why *why);
 
 #endif

@@ -10,11 +10,12 @@ parameters_become_marks(void **state)
 	const struct statement *st;
 	struct why why;
 
-	assert_int_equal(profile_parse(p,
-			     STR("-- a comment; with :things\n-- name: one\n-- why\n"
-				 "SELECT ':no', \"a:b\", `c:d` FROM t # :neither\n"
-				 " WHERE a = :a AND b=:b_2 AND c = :a;\n\n-- name: two\nDELETE FROM t;\n"),
-			     "test", &why),
+	assert_int_equal(
+	    profile_parse(p,
+		STR("-- a comment; with :things\n-- name: one\n-- why\n"
+		    "SELECT ':no', \"a:b\", `c:d` FROM t # :neither\n"
+		    " WHERE a = :a AND b=:b_2 AND c = :a;\n\n-- name: two\nDELETE FROM t;\n"),
+		"test", &why),
 	    DONE);
 	st = profile_find(p, "one");
 	assert_non_null(st);
@@ -54,7 +55,8 @@ mistakes_are_named(void **state)
 		struct str in;
 		const char *want;
 	} rows[] = {
-		{ "no name", STR("SELECT 1;"), "f:1: expected \"-- name: NAME\" before a statement" },
+		{ "no name", STR("SELECT 1;"),
+		    "f:1: expected \"-- name: NAME\" before a statement" },
 		{ "no end", STR("-- name: a\nSELECT 1\n"), "f:3: statement a does not end in ';'" },
 		{ "no end before next", STR("-- name: a\nSELECT 1\n-- name: b\nSELECT 2;"),
 		    "f:3: statement a does not end in ';'" },

@@ -40,8 +40,8 @@ static bool
 maps_to_nothing(ucs4_t c)
 {
 	return c == 0xAD || c == 0x34F || c == 0x1806 || (c >= 0x180B && c <= 0x180D) ||
-	    (c >= 0x200B && c <= 0x200D) || c == 0x2060 || (c >= 0xFE00 && c <= 0xFE0F) ||
-	    c == 0xFEFF;
+	       (c >= 0x200B && c <= 0x200D) || c == 0x2060 || (c >= 0xFE00 && c <= 0xFE0F) ||
+	       c == 0xFEFF;
 }
 
 /* RFC 3454 C.1.2, other spaces, which RFC 4013 2.1 maps to a space. */
@@ -49,7 +49,7 @@ static bool
 is_other_space(ucs4_t c)
 {
 	return c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x202F ||
-	    c == 0x205F || c == 0x3000;
+	       c == 0x205F || c == 0x3000;
 }
 
 /*
@@ -102,12 +102,12 @@ scram_make(enum scram_kind k, const struct secret *password, struct str salt, un
 	pass = secret_reveal(&normal);
 	ok = PKCS5_PBKDF2_HMAC(pass.p, (int)pass.n, (const unsigned char *)salt.p, (int)salt.n,
 		 (int)iterations, md, n, salted) == 1 &&
-	    HMAC(md, salted, n, (const unsigned char *)"Client Key", 10, client, NULL) != NULL &&
-	    HMAC(md, salted, n, (const unsigned char *)"Server Key", 10, server, NULL) != NULL &&
-	    EVP_Digest(client, (size_t)n, stored, NULL, md, NULL) == 1 &&
-	    buf_printf(out, "%u:", iterations) && base64_put(out, salt) && buf_putc(out, '$') &&
-	    base64_put(out, str_n(stored, (size_t)n)) && buf_putc(out, ':') &&
-	    base64_put(out, str_n(server, (size_t)n));
+	     HMAC(md, salted, n, (const unsigned char *)"Client Key", 10, client, NULL) != NULL &&
+	     HMAC(md, salted, n, (const unsigned char *)"Server Key", 10, server, NULL) != NULL &&
+	     EVP_Digest(client, (size_t)n, stored, NULL, md, NULL) == 1 &&
+	     buf_printf(out, "%u:", iterations) && base64_put(out, salt) && buf_putc(out, '$') &&
+	     base64_put(out, str_n(stored, (size_t)n)) && buf_putc(out, ':') &&
+	     base64_put(out, str_n(server, (size_t)n));
 	wipe(salted, sizeof(salted));
 	wipe(client, sizeof(client));
 	secret_free(&normal);
@@ -127,8 +127,8 @@ scram_of_stored(enum scram_kind k, struct str stored, struct buf *out)
 	    !str_cut(rest, ',', &stored_key, &server_key))
 		return false;
 	return buf_put(out, iterations) && buf_putc(out, ':') && buf_put(out, salt) &&
-	    buf_putc(out, '$') && buf_put(out, stored_key) && buf_putc(out, ':') &&
-	    buf_put(out, server_key);
+	       buf_putc(out, '$') && buf_put(out, stored_key) && buf_putc(out, ':') &&
+	       buf_put(out, server_key);
 }
 
 void

@@ -4,7 +4,7 @@
 -- columns of ours that all have defaults.  On a database that already has
 -- the guides' tables they are widened in place: every step may be repeated,
 -- and "exists already" (errors 1050, 1060, 1061, 1826) is no failure here.
--- May be loaded by hand: mysql postroom < 0001-accounts.sql (on new databases).
+-- By hand: mariadb --force postroom < 0001-accounts.sql
 
 CREATE TABLE IF NOT EXISTS virtual_domains (
 	id INT NOT NULL AUTO_INCREMENT,
