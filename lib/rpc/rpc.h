@@ -62,7 +62,7 @@ uint8_t rpc_get_u8(struct rpc_in *in);
 uint32_t rpc_get_u32(struct rpc_in *in);
 uint64_t rpc_get_u64(struct rpc_in *in);
 struct str rpc_get_str(struct rpc_in *in); /* lives as long as in */
-int rpc_get_fd(struct rpc_in *in);	   /* the caller's; -1 and bad when there is none */
+int rpc_get_fd(struct rpc_in *in);         /* the caller's; -1 and bad when there is none */
 /* All fields were there and nothing is left over. */
 must_use bool rpc_in_done(const struct rpc_in *in);
 /* Frees the body and closes descriptors that nobody took. */
@@ -93,18 +93,17 @@ must_use enum outcome rpc_call(struct rpc_client *c, uint16_t type, const struct
  * A notice that has no answer.  Never waits: TEMPFAIL when the wire is full
  * or broken; the caller remembers that something was not told.
  */
-must_use enum outcome rpc_notify(
-    struct rpc_client *c, uint16_t type, const struct rpc_out *body);
+must_use enum outcome rpc_notify(struct rpc_client *c, uint16_t type, const struct rpc_out *body);
 
 /* --- server --- */
 
 struct rpc_server;
 
 struct rpc_request {
-	uint32_t peer;	  /* one bit: who asks, as given to rpc_server_attach */
-	uint64_t wire;	  /* a number of its own for each wire ever attached */
+	uint32_t peer; /* one bit: who asks, as given to rpc_server_attach */
+	uint64_t wire; /* a number of its own for each wire ever attached */
 	uint16_t type;
-	bool notice;	  /* no answer is expected */
+	bool notice;         /* no answer is expected */
 	struct arena *arena; /* for the handler, emptied afterwards */
 };
 
@@ -126,7 +125,8 @@ void rpc_out_close_fds(struct rpc_out *o);
 /* The table lives as long as the server and ends with type 0. */
 struct rpc_server *rpc_server_new(
     const char *name, const struct rpc_handler *table, unsigned threads, void *arg);
-/* Takes over fd.  lost(peer, wire, arg), which may be NULL at rpc_server_on_lost, is told of its end. */
+/* Takes over fd.  lost(peer, wire, arg), which may be NULL at rpc_server_on_lost, is told of its
+ * end. */
 uint64_t rpc_server_attach(struct rpc_server *s, int fd, uint32_t peer);
 void rpc_server_on_lost(
     struct rpc_server *s, void (*lost)(uint32_t peer, uint64_t wire, void *arg), void *arg);

@@ -13,18 +13,18 @@
 #include "base/base.h"
 
 enum confine_allow {
-	ALLOW_FILES = 1 << 0,	     /* openat2, link, rename, unlink, fsync below the listed dirs */
-	ALLOW_ACCEPT = 1 << 1,	     /* accept on the listeners it was handed */
-	ALLOW_CONNECT_TCP = 1 << 2,  /* connect to other machines */
+	ALLOW_FILES = 1 << 0,       /* openat2, link, rename, unlink, fsync below the listed dirs */
+	ALLOW_ACCEPT = 1 << 1,      /* accept on the listeners it was handed */
+	ALLOW_CONNECT_TCP = 1 << 2, /* connect to other machines */
 	ALLOW_CONNECT_UNIX = 1 << 3, /* connect to a unix socket (the database's) */
-	ALLOW_DNS = 1 << 4,	     /* UDP and TCP sockets for look-ups */
-	ALLOW_LEASE = 1 << 5,	     /* fcntl F_SETLEASE */
+	ALLOW_DNS = 1 << 4,          /* UDP and TCP sockets for look-ups */
+	ALLOW_LEASE = 1 << 5,        /* fcntl F_SETLEASE */
 };
 
 struct confine_dir {
-	int fd;		 /* an O_PATH or readable directory descriptor */
+	int fd;           /* an O_PATH or readable directory descriptor */
 	const char *path; /* or, with fd -1, a path; skipped where it does not exist */
-	bool write;	 /* make, change, rename, link and remove below it; else only read */
+	bool write;       /* make, change, rename, link and remove below it; else only read */
 };
 
 struct confinement {

@@ -11,7 +11,7 @@
 #include "base/outcome.h"
 #include "base/str.h"
 
-#define CONTROL_FD	 3
+#define CONTROL_FD       3
 #define CONTROL_NAME_MAX 64
 #define CONTROL_TEXT_MAX 1024
 
@@ -19,17 +19,17 @@ enum control_type {
 	/* supervisor to daemon */
 	CONTROL_SETTINGS = 1, /* fd: memfd with the configuration's text */
 	CONTROL_CERTIFICATE,  /* fd: memfd with the PEM chain followed by the PEM key */
-	CONTROL_LISTENER,     /* name: what it is for ("smtp", "imaps", "lmtp"); fd: bound, listening */
-	CONTROL_DIRECTORY,    /* name: "mail", "queue"; fd: O_PATH|O_DIRECTORY, or O_RDONLY */
-	CONTROL_WIRE,	      /* name: the peer ("authd", "imapd-1"); fd: our end; replaces an older one */
-	CONTROL_SECRET,	      /* text: 32 octets drawn at the instance's start, the same for all */
-	CONTROL_VALUE,	      /* name and text: "shard" = "1" */
-	CONTROL_START,	      /* all has been sent: confine and serve */
-	CONTROL_RELOAD,	      /* new SETTINGS and CERTIFICATE came before: take them */
-	CONTROL_STOP,	      /* drain and exit */
+	CONTROL_LISTENER, /* name: what it is for ("smtp", "imaps", "lmtp"); fd: bound, listening */
+	CONTROL_DIRECTORY, /* name: "mail", "queue"; fd: O_PATH|O_DIRECTORY, or O_RDONLY */
+	CONTROL_WIRE, /* name: the peer ("authd", "imapd-1"); fd: our end; replaces an older one */
+	CONTROL_SECRET, /* text: 32 octets drawn at the instance's start, the same for all */
+	CONTROL_VALUE,  /* name and text: "shard" = "1" */
+	CONTROL_START,  /* all has been sent: confine and serve */
+	CONTROL_RELOAD, /* new SETTINGS and CERTIFICATE came before: take them */
+	CONTROL_STOP,   /* drain and exit */
 	/* daemon to supervisor */
-	CONTROL_READY,	   /* serving */
-	CONTROL_RELOADED,  /* text: "" or why the old settings stay */
+	CONTROL_READY,    /* serving */
+	CONTROL_RELOADED, /* text: "" or why the old settings stay */
 };
 
 struct control_msg {

@@ -8,8 +8,8 @@
  *		... make contexts and tables ...
  *		confine(&row);				  the row of the process table
  *		... start pool and servers ...
- *		daemon_serve(d, lot, &hooks);		  says READY, runs the lot, returns after a drain
- *		return 0;
+ *		daemon_serve(d, lot, &hooks);		  says READY, runs the lot, returns after a
+ *drain return 0;
  *	}
  *
  * The supervisor (postroomd/) has already made it run as its own user.  A
@@ -33,7 +33,8 @@ struct tls_context;
  */
 struct daemon *daemon_begin(const char *name);
 
-/* The settings in force; immutable.  After a reload there are new ones; sessions keep theirs by conf_ref. */
+/* The settings in force; immutable.  After a reload there are new ones; sessions keep theirs by
+ * conf_ref. */
 struct conf *daemon_conf(struct daemon *d);
 
 /* A listener by name; -1 when there is none (that service is off).  Taken: the caller's. */

@@ -24,9 +24,9 @@ struct tls;
 struct tls_context;
 
 struct io_limits {
-	size_t in_max;	     /* octets of input held at most (longest line or literal taken whole) */
-	size_t out_max;	     /* octets of output gathered before they are written */
-	int64_t write_ms;    /* a write may wait this long for the peer in all */
+	size_t in_max;    /* octets of input held at most (longest line or literal taken whole) */
+	size_t out_max;   /* octets of output gathered before they are written */
+	int64_t write_ms; /* a write may wait this long for the peer in all */
 	uint32_t least_rate; /* octets a second a body transfer must average after 10 s; 0: none */
 };
 
@@ -44,10 +44,10 @@ struct str io_input(const struct io *io);
 void io_consume(struct io *io, size_t n);
 
 enum io_got {
-	IO_GOT,	  /* something came */
+	IO_GOT,   /* something came */
 	IO_NONE,  /* nothing there now */
 	IO_FULL,  /* in_max octets are waiting to be consumed */
-	IO_EOF,	  /* the peer closed its side */
+	IO_EOF,   /* the peer closed its side */
 	IO_BROKEN /* reset, or TLS failed */
 };
 
@@ -79,7 +79,8 @@ bool io_at_eof(const struct io *io);
 void io_put(struct io *io, struct str s);
 void io_puts(struct io *io, const char *s);
 void io_printf(struct io *io, const char *format, ...) printf_like(2, 3);
-/* The gathering buffer itself, for functions that append to a struct buf; call io_spill now and then. */
+/* The gathering buffer itself, for functions that append to a struct buf; call io_spill now and
+ * then. */
 struct buf *io_out(struct io *io);
 void io_spill(struct io *io); /* write if more than out_max is gathered */
 
@@ -112,8 +113,9 @@ struct tls *io_tls(const struct io *io); /* NULL without TLS */
 /* --- parking --- */
 
 /*
- * May the connection be parked: no input waiting here or in the TLS layer
- * that epoll would not report, no output gathered.  Gives the buffers back.
+ * May the connection be parked: nothing decrypted waits in the TLS layer
+ * that epoll would not report, and no output is gathered.  Gives the buffers
+ * back; the beginning of a command that is not complete yet stays.
  */
 bool io_park(struct io *io);
 

@@ -28,7 +28,7 @@ struct conn;
 
 enum turn {
 	TURN_PARK,  /* wait for input, a wake-up or the deadline */
-	TURN_CLOSE, /* over: the lot closes the descriptor and calls closed() */
+	TURN_CLOSE, /* over: the lot forgets the connection and calls closed() */
 };
 
 /* Why a turn runs; more than one may be true, and none for the first turn. */
@@ -43,9 +43,9 @@ struct conn_ops {
 	const char *name;
 	enum turn (*turn)(struct conn *c, struct wake why);
 	/*
-	 * The last call: c is in no list of the lot any more.  Runs on a
-	 * worker (or in lot_free).  Close c->fd and free what embeds c; see to it first that
-	 * nobody calls conn_wake any more.
+	 * The last call: the lot has forgotten c.  Runs on a worker (or in
+	 * lot_free).  See to it that nobody calls conn_wake any more, then
+	 * close c->fd and free what embeds c.
 	 */
 	void (*closed)(struct conn *c);
 };
@@ -56,16 +56,18 @@ struct conn {
 	const struct conn_ops *ops;
 	struct lot *lot;
 	enum work_class class; /* the session changes it in its turn (after login) */
-	bool linger;	       /* wait some milliseconds on the worker before parking */
+	bool linger;           /* wait some milliseconds on the worker before parking */
 	bool want_write;       /* park for room to write too (TLS handshakes) */
 
 	/* Private to park.c. */
 	atomic_uint state;
-	bool registered;
-	struct deadline expires;
+	int registered; /* the descriptor epoll knows, or -1 */
+	uint64_t epoll_data;
+	struct deadline expires; /* the owner's wish */
+	int64_t due_ms;          /* what the wheel knows; under the lot's lock */
+	unsigned slot;           /* of the wheel, from 1; 0: in none */
 	TAILQ_ENTRY(conn) timer;
 	LIST_ENTRY(conn) all;
-	unsigned slot;
 };
 
 struct lot *lot_new(struct pool *pool);
@@ -75,8 +77,8 @@ void lot_free(struct lot **lot);
 /*
  * Accept on this listening descriptor (which the lot keeps and closes).
  * accepted(fd, arg) runs on the main thread, must not block, and owns fd
- * (non-blocking, close-on-exec).  With fewer than 32 descriptors left, or
- * when refuse is true for the moment, accepting pauses instead of spinning.
+ * (non-blocking, close-on-exec).  With fewer than 32 descriptors left
+ * accepting pauses instead of spinning.
  */
 void lot_listen(struct lot *lot, int fd, void (*accepted)(int fd, void *arg), void *arg);
 

@@ -27,8 +27,8 @@ enum work_class {
 
 struct pool_limits {
 	unsigned threads; /* never more than this many */
-	unsigned keep;	  /* idle threads that stay */
-	unsigned queue;	  /* waiting pieces of work; beyond that pool_run refuses */
+	unsigned keep;    /* idle threads that stay */
+	unsigned queue;   /* waiting pieces of work; beyond that pool_run refuses */
 };
 
 struct pool_counts {
@@ -46,6 +46,16 @@ struct pool *pool_new(const struct pool_limits *limits);
  * when the queue is full: nothing was taken over; shed load, loudly.
  */
 must_use bool pool_run(struct pool *p, enum work_class class, void (*work)(void *arg), void *arg);
+
+/*
+ * The same for work that must not be shed (a turn of a connection that was
+ * accepted): waits in the queue beyond its limit.  Bounded by the number of
+ * connections.
+ */
+void pool_run_always(struct pool *p, enum work_class class, void (*work)(void *arg), void *arg);
+
+/* Is anything waiting for a thread?  A hint, without the lock. */
+bool pool_pressed(const struct pool *p);
 
 void pool_count(struct pool *p, struct pool_counts *out);
 

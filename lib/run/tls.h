@@ -13,7 +13,7 @@
 #include "base/outcome.h"
 
 struct tls_context; /* certificate and settings; shared, counted, immutable */
-struct tls;	    /* one connection */
+struct tls;         /* one connection */
 
 /*
  * A server's context from PEM text (chain and key).  alpn: names offered in
@@ -26,7 +26,7 @@ must_use enum outcome tls_context_server(struct str chain_pem, struct str key_pe
 
 enum tls_verify {
 	TLS_OPPORTUNISTIC, /* encrypt, believe anybody (RFC 7435) */
-	TLS_NAME,	   /* chain to a CA and the name has to match (RFC 6125) */
+	TLS_NAME,          /* chain to a CA and the name has to match (RFC 6125) */
 };
 
 /* A client's; ca_pem empty: the system's certificate store. */
