@@ -3,6 +3,7 @@
 #include "base/test.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -23,8 +24,8 @@ enum {
 	PEER_B = 2
 };
 
-static volatile unsigned notes;
-static volatile unsigned lost_wires;
+static atomic_uint notes;
+static atomic_uint lost_wires;
 
 static enum outcome
 echo(void *arg, struct rpc_request *rq, struct rpc_in *in, struct rpc_out *out, struct why *why)
@@ -231,6 +232,8 @@ a_forbidden_request_ends_the_wire(void **state)
 	unsigned before = lost_wires;
 
 	assert_int_equal(rpc_call(client, SECRET, NULL, deadline_in(1000), &in, &why), TEMPFAIL);
+	for (int i = 0; i < 1000 && lost_wires == before; i++)
+		usleep(1000);
 	assert_int_equal(lost_wires, before + 1);
 	/* The supervisor makes a new one and all is well again. */
 	wire();
