@@ -12,7 +12,8 @@
 /* The caller has to look at the result. */
 #define must_use          __attribute__((warn_unused_result))
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
-#define no_return	 __attribute__((noreturn))
+#define no_return         __attribute__((noreturn))
+#define maybe_unused      __attribute__((unused))
 
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 

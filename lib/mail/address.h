@@ -19,6 +19,7 @@
 #define ADDRESS_DOMAIN_MAX 255
 #define ADDRESS_MAX        254 /* local part, "@" and domain: a path of 256 with its brackets */
 #define ADDRESS_LABEL_MAX  63
+#define ADDRESS_LONG_MAX   256  /* local part where ADDRESS_ALLOW_LONG is given */
 #define ADDRESS_PATH_MAX   1024 /* with a source route; ours, since the route is dropped */
 /* Room an address takes in the arena at most. */
 #define ADDRESS_ARENA      1024
@@ -60,6 +61,11 @@ enum address_allow {
 	ADDRESS_ALLOW_NULL = 1 << 0,       /* <> (MAIL FROM) */
 	ADDRESS_ALLOW_POSTMASTER = 1 << 1, /* <postmaster> (RCPT TO) */
 	ADDRESS_ALLOW_UTF8 = 1 << 2,       /* SMTPUTF8 was asked for */
+	/*
+	 * Local parts up to ADDRESS_LONG_MAX, as bounce addresses of big senders have
+	 * them (MAIL FROM): RFC 5321 4.5.3.1 would rather have no limits.
+	 */
+	ADDRESS_ALLOW_LONG = 1 << 3,
 };
 
 /*

@@ -50,6 +50,7 @@ bool undot_next(struct undot *u, struct scan *in, struct str *piece);
  * Call for each chunk.
  */
 void undot_look(struct undot *u, struct str chunk);
+void undot_look_end(struct undot *u); /* behind the last one: a CR there is bare */
 
 /* Zero it to start. */
 struct dot {
