@@ -9,9 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "conf/value.h"
 
 /*
@@ -304,4 +307,16 @@ conf_print(const struct conf *c, struct buf *out)
 {
 	for (size_t i = 0; i < CONF_OPTIONS; i++)
 		buf_printf(out, "%s = %s\n", conf_options[i].name, c->private->written[i]);
+}
+
+struct conf_socket
+conf_socket(const struct conf *c, const char *name)
+{
+	struct conf_socket s;
+	int n = snprintf(s.path, sizeof(s.path), "%s/%s", c->run_dir, name);
+
+	if (n < 0 || (size_t)n >= sizeof(s.path))
+		(void)snprintf(s.path, sizeof(s.path), "/run/postroom-%016" PRIx64 "/%s",
+		    hash_stable(str_of(c->run_dir)), name);
+	return s;
 }

@@ -141,6 +141,17 @@ void conf_print(const struct conf *c, struct buf *out);
 
 /* --- using values --- */
 
+/*
+ * Where the unix socket of this name is: in run_dir or, when that path is
+ * longer than a socket's name may be, in a short directory under /run that
+ * is made from it.  name is a constant of ours of at most 32 octets.
+ */
+#define CONF_SOCKET_MAX 108
+struct conf_socket {
+	char path[CONF_SOCKET_MAX];
+};
+struct conf_socket conf_socket(const struct conf *c, const char *name);
+
 /* Is the address (AF_INET, AF_INET6, also v4-mapped) in one of the networks? */
 must_use bool conf_nets_have(const struct conf_nets *nets, const struct sockaddr *sa);
 

@@ -198,6 +198,19 @@ test_nets(void **state)
 	}
 }
 
+static void
+test_socket(void **state)
+{
+	struct conf *near = good("run_dir = /run/postroom\n");
+	struct conf *far = good("run_dir = /home/somebody/with/a/long/name/projects/2026/"
+				"mail-platforms/postroom-checkout/var/instances/first/run\n");
+
+	assert_string_equal(conf_socket(near, "lmtp").path, "/run/postroom/lmtp");
+	assert_true(strncmp(conf_socket(far, "lmtp").path, "/run/postroom-", 14) == 0);
+	conf_unref(&near);
+	conf_unref(&far);
+}
+
 int
 main(void)
 {
@@ -208,6 +221,7 @@ main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_nets),
+		cmocka_unit_test(test_socket),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
