@@ -165,6 +165,7 @@ static const int always[] = {
 	SCMP_SYS(clone3),
 	SCMP_SYS(close),
 	SCMP_SYS(dup),
+	SCMP_SYS(dup2),
 	SCMP_SYS(epoll_create1),
 	SCMP_SYS(epoll_ctl),
 	SCMP_SYS(epoll_pwait),
@@ -355,6 +356,10 @@ seccomp(const struct confinement *c)
 		allow(f, files, COUNT_OF(files));
 	if ((c->allow & ALLOW_ACCEPT) != 0)
 		allow(f, (const int[]){ SCMP_SYS(accept4) }, 1);
+	if ((c->allow & ALLOW_PAIRS) != 0 &&
+	    seccomp_rule_add(
+		f, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX)) != 0)
+		log_fatal("seccomp: cannot allow pairs of sockets");
 	if ((c->allow & (ALLOW_CONNECT_TCP | ALLOW_CONNECT_UNIX | ALLOW_DNS)) != 0)
 		allow(f, (const int[]){ SCMP_SYS(connect) }, 1);
 	if ((c->allow & (ALLOW_CONNECT_TCP | ALLOW_DNS)) != 0) {

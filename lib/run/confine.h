@@ -19,6 +19,7 @@ enum confine_allow {
 	ALLOW_CONNECT_UNIX = 1 << 3, /* connect to a unix socket (the database's) */
 	ALLOW_DNS = 1 << 4,          /* UDP and TCP sockets for look-ups */
 	ALLOW_LEASE = 1 << 5,        /* fcntl F_SETLEASE */
+	ALLOW_PAIRS = 1 << 6,        /* make pairs of unix sockets */
 };
 
 struct confine_dir {

@@ -58,11 +58,18 @@ control_send(int sock, enum control_type type, const char *name, struct str text
 static int
 take_fd(struct msghdr *msg)
 {
-	int fd = -1;
+	int fd = -1, extra;
 
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c))
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-			memcpy(&fd, CMSG_DATA(c), sizeof(int));
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		memcpy(&fd, CMSG_DATA(c), sizeof(int));
+		/* Alignment leaves room for a second one that nobody of ours sends. */
+		for (size_t n = CMSG_LEN(2 * sizeof(int)); n <= c->cmsg_len; n += sizeof(int)) {
+			memcpy(&extra, CMSG_DATA(c) + n - CMSG_LEN(sizeof(int)), sizeof(int));
+			fd_close(&extra);
+		}
+	}
 	return fd;
 }
 
@@ -88,9 +95,10 @@ control_recv(int sock, struct control_msg *out)
 		return errno == EAGAIN ? TEMPFAIL : GONE;
 	if (got == 0)
 		return GONE;
-	if ((size_t)got < sizeof(h))
-		log_fatal("control socket: a packet of %zd octets", got);
+	out->fd = take_fd(&msg);
 	memcpy(&h, octets, sizeof(h));
+	if ((size_t)got < sizeof(h))
+		h.magic = 0;
 	if (h.magic != CONTROL_MAGIC || h.name_n > CONTROL_NAME_MAX ||
 	    h.text_n > CONTROL_TEXT_MAX || sizeof(h) + h.name_n + h.text_n != (size_t)got)
 		log_fatal("control socket: malformed packet");
@@ -100,6 +108,5 @@ control_recv(int sock, struct control_msg *out)
 	memcpy(out->text, octets + sizeof(h) + h.name_n, h.text_n);
 	out->text[h.text_n] = '\0';
 	out->text_n = h.text_n;
-	out->fd = take_fd(&msg);
 	return DONE;
 }

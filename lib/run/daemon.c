@@ -64,18 +64,6 @@ read_memfd(int fd, struct buf *out)
 	buf_claim(out, (size_t)st.st_size);
 }
 
-static void
-keep(struct daemon *d, enum handed_kind kind, const struct control_msg *m)
-{
-	struct handed *h = xcalloc(1, sizeof(*h));
-
-	h->kind = kind;
-	(void)snprintf(h->name, sizeof(h->name), "%s", m->name);
-	h->text = kind == HANDED_VALUE ? xstrdup(m->text) : NULL;
-	h->fd = m->fd;
-	SLIST_INSERT_HEAD(&d->handed, h, next);
-}
-
 static struct handed *
 find(struct daemon *d, enum handed_kind kind, const char *name)
 {
@@ -85,6 +73,39 @@ find(struct daemon *d, enum handed_kind kind, const char *name)
 	if (h->kind == kind && strcmp(h->name, name) == 0)
 		return h;
 	return NULL;
+}
+
+static void
+keep(struct daemon *d, enum handed_kind kind, const struct control_msg *m)
+{
+	struct handed *h = xcalloc(1, sizeof(*h));
+
+	h->kind = kind;
+	(void)snprintf(h->name, sizeof(h->name), "%s", m->name);
+	h->text = kind == HANDED_VALUE ? xstrdup(m->text) : NULL;
+	h->fd = m->fd;
+	SLIST_INSERT_HEAD(&d->handed, h, next); /* find finds the latest */
+}
+
+/* "log" is not kept: the supervisor opened the log file again. */
+static void
+keep_value(struct daemon *d, const struct control_msg *m)
+{
+	struct handed *old;
+
+	if (m->fd >= 0) {
+		if (strcmp(m->name, "log") == 0 && dup2(m->fd, STDERR_FILENO) < 0)
+			log_event(LOG_WARN, "daemon.log", kv_int("errno", errno), KV_END);
+		return;
+	}
+	old = find(d, HANDED_VALUE, m->name);
+	if (old != NULL) { /* may be a password */
+		SLIST_REMOVE(&d->handed, old, handed, next);
+		explicit_bzero(old->text, strlen(old->text));
+		free(old->text);
+		free(old);
+	}
+	keep(d, HANDED_VALUE, m);
 }
 
 static struct conf *
@@ -123,7 +144,8 @@ first_message(struct daemon *d, struct control_msg *m)
 		keep(d, HANDED_WIRE, m);
 		return true;
 	case CONTROL_VALUE:
-		keep(d, HANDED_VALUE, m);
+		keep_value(d, m);
+		fd_close(&m->fd);
 		return true;
 	case CONTROL_SECRET:
 		if (m->text_n != sizeof(d->secret))
@@ -184,10 +206,13 @@ int
 daemon_listener(struct daemon *d, const char *name)
 {
 	struct handed *h = find(d, HANDED_LISTENER, name);
-	int fd = h != NULL ? h->fd : -1;
+	int fd;
 
-	if (h != NULL)
-		h->fd = -1;
+	if (h == NULL)
+		return -1;
+	fd = h->fd;
+	SLIST_REMOVE(&d->handed, h, handed, next);
+	free(h);
 	return fd;
 }
 
@@ -313,6 +338,13 @@ control_ready(int fd, void *arg)
 			d->on_wire(m.name, m.fd, d->on_wire_arg);
 			m.fd = -1;
 		}
+		break;
+	case CONTROL_LISTENER:
+		keep(d, HANDED_LISTENER, &m);
+		m.fd = -1;
+		break;
+	case CONTROL_VALUE:
+		keep_value(d, &m);
 		break;
 	case CONTROL_RELOAD:
 		reload(d);

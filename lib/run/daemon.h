@@ -37,7 +37,11 @@ struct daemon *daemon_begin(const char *name);
  * conf_ref. */
 struct conf *daemon_conf(struct daemon *d);
 
-/* A listener by name; -1 when there is none (that service is off).  Taken: the caller's. */
+/*
+ * A listener by name; -1 when there is none (that service is off), or no more:
+ * there may be one for each address, so ask until it says -1, at the start and
+ * again in the reload hook.  Taken: the caller's.
+ */
 int daemon_listener(struct daemon *d, const char *name);
 /* A directory by name; -1 when not handed.  Stays the daemon's. */
 int daemon_dir(struct daemon *d, const char *name);

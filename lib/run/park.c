@@ -463,6 +463,12 @@ accept_some(struct lot *lot, struct watch *w)
 			    errno == ENOBUFS) {
 				log_event(LOG_WARN, "park.accept", kv_int("errno", errno), KV_END);
 				pause_listeners(lot, true);
+			} else if (errno == EINVAL) {
+				/* Shut down by the supervisor: the new settings want it no more. */
+				int gone = w->fd;
+
+				lot_unwatch(lot, gone);
+				(void)close(gone);
 			}
 			return;
 		}
