@@ -202,8 +202,9 @@ static void
 test_socket(void **state)
 {
 	struct conf *near = good("run_dir = /run/postroom\n");
-	struct conf *far = good("run_dir = /home/somebody/with/a/long/name/projects/2026/"
-				"mail-platforms/postroom-checkout/var/instances/first/run\n");
+	struct conf *far =
+	    good("run_dir = /home/somebody/with/a/long/name/projects/2026/"
+		 "mail-platforms/postroom-checkout/var/instances/the-first-of-them/run\n");
 
 	assert_string_equal(conf_socket(near, "lmtp").path, "/run/postroom/lmtp");
 	assert_true(strncmp(conf_socket(far, "lmtp").path, "/run/postroom-", 14) == 0);
