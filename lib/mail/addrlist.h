@@ -37,7 +37,7 @@ struct addrlist {
 
 /*
  * Parse the (folded or unfolded) value of a field.  At most max entries; the
- * text and the array live in the arena, which needs about 2 * value.n + 96 *
+ * text and the array live in the arena, which needs about 2 * value.n + 160 *
  * entries octets; where it has less the list is cut.
  */
 void addrlist_parse(struct str value, struct arena *a, size_t max, struct addrlist *out);

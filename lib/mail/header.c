@@ -198,9 +198,10 @@ bool
 header_put_fields(struct str message, const struct header_names *names, bool not, struct buf *out)
 {
 	struct header_iter it = header_iter(message);
+	const char *last = it.p;
 	struct field f;
 
-	while (header_next(&it, &f)) {
+	for (; header_next(&it, &f); last = it.p) {
 		bool named = f.name.n > 0 && header_names_has(names, f.name);
 
 		if ((f.name.n == 0 && !not ) || named == not )
@@ -208,7 +209,7 @@ header_put_fields(struct str message, const struct header_names *names, bool not
 		if (!put_lines(f.whole, out))
 			return false;
 	}
-	return buf_puts(out, "\r\n");
+	return it.p == last || buf_puts(out, "\r\n");
 }
 
 /* From behind the '(' of a comment to behind its end. */

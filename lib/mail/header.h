@@ -75,7 +75,7 @@ bool header_names_has(const struct header_names *names, struct str name);
 /*
  * BODY[HEADER.FIELDS (...)] and .NOT (RFC 3501 6.4.5): the fields whose name
  * is (not) among `names`, in their order, as stored except that line ends
- * become CRLF; then the empty line.  Lines that are no field go along with
+ * become CRLF; then the empty line, if the header has one.  Lines that are no field go along with
  * .NOT only.  False when out is full.
  */
 bool header_put_fields(

@@ -21,12 +21,8 @@ bool imap_put_nstring(struct buf *b, struct str s);
 /* An atom where it can be one, else as a string: mailbox names, charsets. */
 bool imap_put_astring(struct buf *b, struct str s);
 
-/*
- * ENVELOPE of the message (or message/rfc822 part) whose header this is.
- * scratch is memory for the run; what was in it stays, what is added may be
- * reset after.
- */
-bool imap_put_envelope(struct buf *b, struct str header, struct arena *scratch);
+/* ENVELOPE of the message (or message/rfc822 part) whose header this is. */
+bool imap_put_envelope(struct buf *b, struct str header);
 
 /*
  * BODYSTRUCTURE of a tree.  Where ext is not NULL the offsets (from the first

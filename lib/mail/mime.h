@@ -21,7 +21,7 @@
 #define MIME_PARTS_MAX    10000 /* parts in all */
 #define MIME_BOUNDARY_MAX 250   /* octets; RFC 2046 5.1.1 allows 70 */
 /* What a tree takes in its arena at most. */
-#define MIME_ARENA        ((size_t)MIME_PARTS_MAX * 400 + 512 * 1024)
+#define MIME_ARENA        ((size_t)MIME_PARTS_MAX * 272)
 
 enum mime_kind {
 	MIME_LEAF,

@@ -16,16 +16,15 @@ struct transfer {
 	unsigned count; /* base64: how many digits are in bits */
 	bool ended;     /* base64: padding was seen */
 	bool damaged;   /* something was skipped or cut (BINARY wants to know: RFC 3516 4.3) */
-	char held[2];   /* quoted-printable: an escape cut by the chunk's end */
-	unsigned n_held;
-	size_t blanks; /* quoted-printable: blanks that may turn out to end the line */
+	char held[128]; /* quoted-printable: blanks, or an escape, that may go on */
+	size_t n_held;
 };
 
 void transfer_init(struct transfer *t, enum mime_encoding encoding);
 
 /*
- * Decode a chunk onto out, which never needs more than chunk.n + blanks + 4
- * octets of room.  False when out is full: its maximum was too small.
+ * Decode a chunk onto out, which never needs more than chunk.n + 128 octets
+ * of room.  False when out is full: its maximum was too small.
  */
 bool transfer_put(struct transfer *t, struct str chunk, struct buf *out);
 /* What is still held back, at the end. */
