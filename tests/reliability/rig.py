@@ -41,7 +41,7 @@ class Shim:
     def __init__(self, folder):
         self.so = os.path.join(folder, "shim.so")
         self.path = os.path.join(folder, "shim.page")
-        run("gcc", "-O2", "-shared", "-fPIC", "-o", self.so, os.path.join(HERE, "shim.c"), "-ldl")
+        run("gcc", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-o", self.so, os.path.join(HERE, "shim.c"), "-ldl")
         with open(self.path, "wb") as f:
             f.write(bytes(self.HEAD + self.NAMES * self.NAME_LEN))
         os.chmod(self.path, 0o666)
