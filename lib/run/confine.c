@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -161,8 +162,6 @@ static const int always[] = {
 	SCMP_SYS(brk),
 	SCMP_SYS(clock_gettime),
 	SCMP_SYS(clock_nanosleep),
-	SCMP_SYS(clone),
-	SCMP_SYS(clone3),
 	SCMP_SYS(close),
 	SCMP_SYS(dup),
 	SCMP_SYS(dup2),
@@ -173,7 +172,6 @@ static const int always[] = {
 	SCMP_SYS(eventfd2),
 	SCMP_SYS(exit),
 	SCMP_SYS(exit_group),
-	SCMP_SYS(fcntl),
 	SCMP_SYS(fstat),
 	SCMP_SYS(ftruncate),
 	SCMP_SYS(futex),
@@ -191,7 +189,6 @@ static const int always[] = {
 	SCMP_SYS(mremap),
 	SCMP_SYS(munmap),
 	SCMP_SYS(nanosleep),
-	SCMP_SYS(newfstatat),
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
 	SCMP_SYS(pread64),
@@ -307,6 +304,8 @@ static const int sanitizers[] = {
 	SCMP_SYS(sysinfo),
 	SCMP_SYS(mprotect),
 	SCMP_SYS(mmap),
+	SCMP_SYS(clone),
+	SCMP_SYS(newfstatat),
 };
 
 static void
@@ -325,22 +324,33 @@ allow_socket(scmp_filter_ctx f, int family)
 		log_fatal("seccomp: cannot allow sockets of family %d", family);
 }
 
+/* This call, when the argument of that number has these bits. */
 static void
-allow_memory(scmp_filter_ctx f)
+allow_bits(scmp_filter_ctx f, int call, unsigned arg, uint64_t mask, uint64_t bits)
+{
+	struct scmp_arg_cmp cmp = SCMP_CMP64(arg, SCMP_CMP_MASKED_EQ, mask, bits);
+
+	if (seccomp_rule_add_array(f, SCMP_ACT_ALLOW, call, 1, &cmp) != 0)
+		log_fatal("seccomp: cannot allow system call %d in part", call);
+}
+
+static void
+allow_threads_and_memory(scmp_filter_ctx f)
 {
 	/* Nothing may become executable once we run. */
-	if (seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-		SCMP_A2(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0)) != 0 ||
-	    seccomp_rule_add(
-		f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, 4, 0)) != 0 ||
-	    /* Threads name themselves and glibc names its mappings. */
-	    seccomp_rule_add(
-		f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME)) != 0)
-		log_fatal("seccomp: cannot allow memory");
+	allow_bits(f, SCMP_SYS(mmap), 2, PROT_EXEC, 0);
+	allow_bits(f, SCMP_SYS(mprotect), 2, PROT_EXEC, 0);
+	/* Threads, never processes.  clone3 hides its flags in memory: glibc falls back to clone.
+	 */
+	allow_bits(f, SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD);
+	if (seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) != 0)
+		log_fatal("seccomp: cannot answer clone3");
+	/* glibc's fstat(2). */
+	allow_bits(f, SCMP_SYS(newfstatat), 3, AT_EMPTY_PATH, AT_EMPTY_PATH);
+	/* Threads name themselves and glibc names its mappings. */
+	allow_bits(f, SCMP_SYS(prctl), 0, UINT32_MAX, PR_SET_NAME);
 	/* A process may end itself by abort, and signal nobody else. */
-	if (seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-		SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())) != 0)
-		log_fatal("seccomp: cannot allow abort");
+	allow_bits(f, SCMP_SYS(tgkill), 0, UINT32_MAX, (uint64_t)getpid());
 }
 
 static void
@@ -351,9 +361,16 @@ seccomp(const struct confinement *c)
 	if (f == NULL)
 		log_fatal("seccomp: no filter");
 	allow(f, always, COUNT_OF(always));
-	allow_memory(f);
-	if ((c->allow & ALLOW_FILES) != 0)
+	allow_threads_and_memory(f);
+	if ((c->allow & ALLOW_FILES) != 0) {
 		allow(f, files, COUNT_OF(files));
+		allow(f, (const int[]){ SCMP_SYS(newfstatat) }, 1);
+	}
+	if ((c->allow & ALLOW_LEASE) != 0)
+		allow(f, (const int[]){ SCMP_SYS(fcntl) }, 1);
+	else if (seccomp_rule_add(
+		     f, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_NE, F_SETLEASE)) != 0)
+		log_fatal("seccomp: cannot allow fcntl in part");
 	if ((c->allow & ALLOW_ACCEPT) != 0)
 		allow(f, (const int[]){ SCMP_SYS(accept4) }, 1);
 	if ((c->allow & ALLOW_PAIRS) != 0 &&
