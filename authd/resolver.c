@@ -1,0 +1,460 @@
+/*
+ * resolver.c - see resolver.h for the rules.
+ *
+ * One `struct resolution` lives for one question: a queue of addresses still
+ * to be looked at, which is also the list of those already seen, and the
+ * targets found.
+ */
+#include "authd/resolver.h"
+
+struct item {
+	struct name name;
+	struct str detail;    /* the subaddress carried along from an alias before */
+	unsigned depth;
+	bool mailbox_only;    /* an alias named itself: only its mailbox is meant */
+};
+
+struct resolution {
+	const struct resolver *r;
+	struct arena *a;
+	struct deadline d;
+	bool for_sending; /* aliases that give no right to send are passed over */
+	bool explain;
+
+	struct item *queue;
+	size_t queue_n, queue_next;
+	unsigned lookups;
+
+	struct route_target *targets;
+	size_t target_n;
+	struct str *reasons;
+	size_t reason_n;
+
+	enum outcome refusal; /* the first one, for when nothing is found */
+	struct why why;
+};
+
+static void say(struct resolution *x, const struct item *it, const char *format, ...)
+    printf_like(3, 4);
+
+static void
+say(struct resolution *x, const struct item *it, const char *format, ...)
+{
+	struct buf b;
+	va_list ap;
+
+	if (!x->explain || x->reason_n == AUTH_REASONS_MAX)
+		return;
+	buf_init(&b, 1024);
+	(void)buf_printf(&b, STR_FMT ": ", STR_ARG(it->name.address));
+	va_start(ap, format);
+	(void)buf_vprintf(&b, format, ap);
+	va_end(ap);
+	x->reasons[x->reason_n++] = arena_str(x->a, buf_str(&b));
+	buf_free(&b);
+}
+
+/* Remember why this address goes nowhere; only the first is told, and only if nothing is found. */
+static void
+refuse(struct resolution *x, const struct item *it, const char *enhanced, const char *text)
+{
+	say(x, it, "%s", text);
+	if (x->refusal == DONE)
+		x->refusal = fail(PERMFAIL, &x->why, 550, enhanced, "%s", text);
+}
+
+static enum outcome
+too_much(struct resolution *x, const struct item *it, const char *text, struct why *why)
+{
+	say(x, it, "%s", text);
+	return fail(TEMPFAIL, why, 451, "4.4.6", "%s", text);
+}
+
+static bool
+add_target(struct resolution *x, struct route_target t)
+{
+	for (size_t i = 0; i < x->target_n; i++)
+		if (x->targets[i].kind == t.kind && str_eq(x->targets[i].address, t.address))
+			return true;
+	if (x->target_n == AUTH_TARGETS_MAX)
+		return false;
+	x->targets[x->target_n++] = t;
+	return true;
+}
+
+static bool
+seen(const struct resolution *x, const struct name *n, bool mailbox_only)
+{
+	for (size_t i = 0; i < x->queue_n; i++)
+		if (str_eq(x->queue[i].name.address, n->address) &&
+		    (x->queue[i].mailbox_only || !mailbox_only))
+			return true;
+	return false;
+}
+
+/* Put an address into the queue; an address met before means only its mailbox, if it has one. */
+static enum outcome
+push(struct resolution *x, const struct item *from, const struct name *n, struct why *why)
+{
+	struct item it = { .name = *n, .depth = from->depth + 1 };
+
+	it.detail = n->detail.n > 0			 ? n->detail
+		  : from->name.detail.n > 0		 ? from->name.detail
+							 : from->detail;
+	if (seen(x, n, false)) {
+		it.mailbox_only = true;
+		if (seen(x, n, true)) {
+			for (size_t i = 0; i < x->queue_n; i++)
+				if (x->queue[i].mailbox_only &&
+				    str_eq(x->queue[i].name.address, n->address))
+					return DONE;
+		}
+	}
+	if (it.depth > RESOLVE_DEPTH)
+		return too_much(x, from, "Aliases lead too deep", why);
+	if (x->queue_n == RESOLVE_QUEUE)
+		return too_much(x, from, "Alias has too many destinations", why);
+	x->queue[x->queue_n++] = it;
+	return DONE;
+}
+
+/* One destination of an alias. */
+static enum outcome
+push_destination(struct resolution *x, const struct item *it, struct str text, struct why *why)
+{
+	struct str separators = x->r->separators, domain;
+	struct name n;
+
+	text = str_trim(text);
+	if (text.n > 1 && text.p[0] == '@') {
+		/* "@other.example" keeps the local part, as in Postfix's virtual(5). */
+		if (!name_lower(str_from(text, 1), x->a, &domain))
+			return DONE;
+		name_in_domain(&it->name, domain, separators, x->a, &n);
+	} else if (!name_parse(text, separators, x->a, &n)) {
+		say(x, it, "\"" STR_FMT "\" is no address and is passed over", STR_ARG(text));
+		return DONE;
+	}
+	say(x, it, "alias to " STR_FMT, STR_ARG(n.address));
+	return push(x, it, &n, why);
+}
+
+enum found { NOT_FOUND, FOUND, SWITCHED_OFF };
+
+/* Every alias row whose source is this text. */
+static enum outcome
+take_aliases(struct resolution *x, const struct item *it, const struct facts *f,
+    struct str source, enum found *found, struct why *why)
+{
+	enum outcome o = DONE;
+
+	*found = NOT_FOUND;
+	for (size_t i = 0; o == DONE && i < f->alias_count; i++) {
+		const struct fact_alias *row = &f->aliases[i];
+		struct str one, rest = row->destination, lower;
+		bool more = true;
+
+		if (!name_lower(row->source, x->a, &lower) || !str_eq(lower, source))
+			continue;
+		if (!row->enabled) {
+			if (*found == NOT_FOUND)
+				*found = SWITCHED_OFF;
+			say(x, it, "alias to " STR_FMT " is switched off", STR_ARG(rest));
+			continue;
+		}
+		*found = FOUND;
+		if (x->for_sending && !row->send_as) {
+			say(x, it, "alias to " STR_FMT " gives no right to send", STR_ARG(rest));
+			continue;
+		}
+		while (o == DONE && more) {
+			more = str_cut(rest, ',', &one, &rest);
+			if (str_trim(one).n > 0)
+				o = push_destination(x, it, one, why);
+		}
+	}
+	return o;
+}
+
+bool
+resolve_home(const struct resolver *r, struct str address, struct str column, struct arena *a,
+    struct str *out)
+{
+	if (column.n == 0)
+		return home_from_template(r->home, address, a, out);
+	*out = column;
+	return home_is_safe(column);
+}
+
+static enum outcome
+take_mailbox(struct resolution *x, const struct item *it, const struct facts *f,
+    struct str address, struct str detail, enum found *found, struct why *why)
+{
+	*found = NOT_FOUND;
+	for (size_t i = 0; i < f->mailbox_count; i++) {
+		const struct fact_mailbox *row = &f->mailboxes[i];
+		struct route_target t = { .kind = ROUTE_TO_MAILBOX, .detail = detail };
+		struct str lower;
+
+		if (!name_lower(row->address, x->a, &lower) || !str_eq(lower, address))
+			continue;
+		if (!row->enabled) {
+			*found = SWITCHED_OFF;
+			return DONE;
+		}
+		*found = FOUND;
+		t.address = lower;
+		t.host = row->host;
+		t.quota = row->quota;
+		t.quota_messages = row->quota_messages;
+		if (!resolve_home(x->r, lower, row->home, x->a, &t.home)) {
+			say(x, it, "its home \"" STR_FMT "\" is no path below the mail root",
+			    STR_ARG(row->home));
+			return fail(TEMPFAIL, why, 451, "4.3.5", "Mailbox is misconfigured");
+		}
+		say(x, it, "mailbox " STR_FMT " with home " STR_FMT, STR_ARG(lower),
+		    STR_ARG(t.home));
+		if (!add_target(x, t))
+			return too_much(x, it, "Alias has too many destinations", why);
+		return DONE;
+	}
+	return DONE;
+}
+
+/* Rules 1 and 2 for one spelling of the address. */
+static enum outcome
+take_exact(struct resolution *x, const struct item *it, const struct facts *f, struct str address,
+    struct str detail, enum found *found, struct why *why)
+{
+	enum outcome o = DONE;
+
+	*found = NOT_FOUND;
+	if (!it->mailbox_only)
+		o = take_aliases(x, it, f, address, found, why);
+	if (o != DONE || *found == FOUND)
+		return o;
+	if (*found == SWITCHED_OFF) {
+		refuse(x, it, "5.2.1", "This address is switched off");
+		return DONE;
+	}
+	o = take_mailbox(x, it, f, address, detail, found, why);
+	if (o == DONE && *found == SWITCHED_OFF)
+		refuse(x, it, "5.2.1", "This mailbox is switched off");
+	return o;
+}
+
+/* Rules 4 to 6. */
+static enum outcome
+take_wider(struct resolution *x, const struct item *it, const struct facts *f, struct why *why)
+{
+	enum found found;
+	enum outcome o;
+	struct name n;
+
+	if (f->alias_of.n > 0 && name_lower(f->alias_of, x->a, &n.domain)) {
+		name_in_domain(&it->name, n.domain, x->r->separators, x->a, &n);
+		say(x, it, "its domain is an alias of " STR_FMT, STR_ARG(n.domain));
+		return push(x, it, &n, why);
+	}
+	o = take_aliases(x, it, f, it->name.catchall, &found, why);
+	if (o != DONE)
+		return o;
+	if (found == FOUND) {
+		say(x, it, "taken by the catch-all of its domain");
+		return DONE;
+	}
+	if (str_eq(it->name.local, STR("postmaster")) && x->r->postmaster.n > 0 &&
+	    name_parse(x->r->postmaster, x->r->separators, x->a, &n) &&
+	    !str_eq(n.address, it->name.address)) {
+		say(x, it, "goes to the postmaster of this host");
+		return push(x, it, &n, why);
+	}
+	refuse(x, it, "5.1.1", "No such user here");
+	return DONE;
+}
+
+static enum outcome
+look_up(struct resolution *x, struct item *it, struct facts *f, struct why *why)
+{
+	const struct directory *dir = &x->r->directory;
+	enum outcome o;
+	struct str other;
+	struct name n;
+
+	if (it->name.domain.n > 0 && it->name.domain.p[0] == '[')
+		return DONE; /* an address literal is never a hosted domain */
+	if (++x->lookups > RESOLVE_LOOKUPS)
+		return too_much(x, it, "Alias needs too many look-ups", why);
+	o = dir->look_up(dir->arg, &it->name, x->a, f, x->d, why);
+	if (o != DONE || f->domain_known || !name_other_form(it->name.domain, x->a, &other))
+		return o;
+	/* An internationalised domain may stand in the tables in either form. */
+	name_in_domain(&it->name, other, x->r->separators, x->a, &n);
+	o = dir->look_up(dir->arg, &n, x->a, f, x->d, why);
+	if (o == DONE && f->domain_known)
+		it->name = n;
+	return o;
+}
+
+/* One address from the queue.  *foreign: its domain is not hosted here. */
+static enum outcome
+step(struct resolution *x, struct item *it, bool *foreign, struct why *why)
+{
+	struct facts f = { 0 };
+	struct str detail = it->name.detail.n > 0 ? it->name.detail : it->detail;
+	enum found found;
+	enum outcome o;
+
+	*foreign = false;
+	o = look_up(x, it, &f, why);
+	if (o != DONE)
+		return o;
+	if (!f.domain_known) {
+		*foreign = true;
+		say(x, it, "its domain is not hosted here");
+		return DONE;
+	}
+	if (!f.domain_enabled) {
+		refuse(x, it, "5.2.1", "This domain is switched off");
+		return DONE;
+	}
+	/* The exact address with its subaddress is its own; only what came along is the detail. */
+	o = take_exact(x, it, &f, it->name.address, it->detail, &found, why);
+	if (o != DONE || found != NOT_FOUND)
+		return o;
+	if (!str_eq(it->name.base, it->name.address)) {
+		o = take_exact(x, it, &f, it->name.base, detail, &found, why);
+		if (o != DONE || found != NOT_FOUND)
+			return o;
+	}
+	if (it->mailbox_only) {
+		say(x, it, "was met before and has no mailbox: an alias loop");
+		return DONE;
+	}
+	return take_wider(x, it, &f, why);
+}
+
+static enum outcome
+run(struct resolution *x, bool *foreign, struct why *why)
+{
+	enum outcome o;
+	bool remote;
+
+	while (x->queue_next < x->queue_n) {
+		/* A copy: pushing does not move the queue, but step changes its own name. */
+		struct item it = x->queue[x->queue_next];
+
+		o = step(x, &it, &remote, why);
+		x->queue_next++;
+		if (o != DONE)
+			return o;
+		if (remote && it.depth == 0) {
+			*foreign = true;
+			return DONE;
+		}
+		if (!remote)
+			continue;
+		say(x, &it, "is forwarded to another host");
+		if (!add_target(x, (struct route_target){
+				       .kind = ROUTE_TO_REMOTE, .address = it.name.address }))
+			return too_much(x, &it, "Alias has too many destinations", why);
+	}
+	return DONE;
+}
+
+static enum outcome
+verdict(struct resolution *x, bool foreign, struct why *why)
+{
+	if (foreign || x->target_n > 0)
+		return DONE;
+	if (x->refusal == DONE)
+		return fail(TEMPFAIL, why, 451, "4.4.6", "Alias leads to no mailbox");
+	if (why != NULL)
+		*why = x->why;
+	return x->refusal;
+}
+
+/* A bare <postmaster> (RFC 5321 4.5.1) has no domain: the configured one. */
+static bool
+read_address(const struct resolver *r, struct str address, struct arena *a, struct name *out)
+{
+	struct str local, domain;
+
+	if (!str_cut(address, '@', &local, &domain) || domain.n == 0) {
+		if (!str_eq_nocase(local, STR("postmaster")) || r->postmaster.n == 0)
+			return false;
+		address = r->postmaster;
+	}
+	return name_parse(address, r->separators, a, out);
+}
+
+static enum outcome
+resolve_any(const struct resolver *r, struct str address, bool for_sending, bool reasons,
+    struct arena *a, struct route *out, struct deadline d, struct why *why)
+{
+	struct resolution x = { .r = r, .a = a, .d = d, .for_sending = for_sending,
+		.explain = reasons };
+	bool foreign = false;
+	enum outcome o;
+
+	*out = (struct route){ 0 };
+	x.queue = arena_array(a, RESOLVE_QUEUE, sizeof(*x.queue));
+	x.targets = arena_array(a, AUTH_TARGETS_MAX, sizeof(*x.targets));
+	if (reasons)
+		x.reasons = arena_array(a, AUTH_REASONS_MAX, sizeof(*x.reasons));
+	if (!read_address(r, address, a, &x.queue[0].name)) {
+		out->kind = ROUTE_LOCAL;
+		return fail(PERMFAIL, why, 550, "5.1.3", "Not an address");
+	}
+	x.queue_n = 1;
+	o = run(&x, &foreign, why);
+	if (o == DONE)
+		o = verdict(&x, foreign, why);
+	out->kind = foreign ? ROUTE_FOREIGN : ROUTE_LOCAL;
+	out->address = x.queue[0].name.address;
+	out->targets = x.targets;
+	out->target_count = x.target_n;
+	out->reasons = x.reasons;
+	out->reason_count = x.reason_n;
+	return o;
+}
+
+enum outcome
+resolve(const struct resolver *r, struct str address, bool reasons, struct arena *a,
+    struct route *out, struct deadline d, struct why *why)
+{
+	return resolve_any(r, address, false, reasons, a, out, d, why);
+}
+
+enum outcome
+resolve_send_as(const struct resolver *r, struct str user, struct str sender, struct arena *a,
+    struct deadline d, struct why *why)
+{
+	struct name who, as;
+	struct route route;
+	bool yes = false;
+	enum outcome o;
+
+	if (sender.n == 0)
+		return DONE; /* the null reverse-path: reports and receipts (RFC 5321 6.1) */
+	if (!name_parse(user, r->separators, a, &who) ||
+	    !name_parse(sender, r->separators, a, &as))
+		return fail(PERMFAIL, why, 553, "5.1.7", "Not an address");
+	if (str_eq(who.address, as.address) || str_eq(who.address, as.base))
+		return DONE;
+	o = resolve_any(r, sender, true, false, a, &route, d, why);
+	if (o == TEMPFAIL || o == GONE)
+		return o;
+	if (o == DONE && route.kind == ROUTE_LOCAL)
+		for (size_t i = 0; i < route.target_count; i++)
+			if (route.targets[i].kind == ROUTE_TO_MAILBOX &&
+			    str_eq(route.targets[i].address, who.address))
+				return DONE;
+	o = r->directory.permitted(r->directory.arg, who.address, &as, a, &yes, d, why);
+	if (o != DONE)
+		return o;
+	if (yes)
+		return DONE;
+	return fail(PERMFAIL, why, 553, "5.7.1", STR_FMT " may not send as this address",
+	    STR_ARG(str_first(who.address, 60)));
+}
