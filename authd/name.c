@@ -9,7 +9,7 @@
 #include "mail/idn.h"
 
 #define NAME_MAX_OCTETS 1024
-#define HOME_MAX	2048
+#define HOME_MAX        2048
 
 bool
 name_lower(struct str s, struct arena *a, struct str *out)
@@ -19,7 +19,8 @@ name_lower(struct str s, struct arena *a, struct str *out)
 
 	if (s.n > NAME_MAX_OCTETS || !str_is_utf8(s) || memchr(s.p, '\0', s.n) != NULL)
 		return false;
-	/* A character in lower case takes at most one octet more (U+0130 and its like take less). */
+	/* A character in lower case takes at most one octet more (U+0130 and its like take less).
+	 */
 	p = arena_alloc(a, 2 * s.n + 8);
 	for (size_t i = 0; i < s.n;) {
 		ucs4_t c;
@@ -36,14 +37,15 @@ name_lower(struct str s, struct arena *a, struct str *out)
 }
 
 static void
-put_together(struct str local, struct str domain, struct str separators, struct arena *a,
-    struct name *out)
+put_together(
+    struct str local, struct str domain, struct str separators, struct arena *a, struct name *out)
 {
 	struct str user, detail;
 
 	out->local = local;
 	out->domain = domain;
-	out->address = str_of(arena_printf(a, STR_FMT "@" STR_FMT, STR_ARG(local), STR_ARG(domain)));
+	out->address =
+	    str_of(arena_printf(a, STR_FMT "@" STR_FMT, STR_ARG(local), STR_ARG(domain)));
 	out->catchall = str_of(arena_printf(a, "@" STR_FMT, STR_ARG(domain)));
 	out->base = out->address;
 	out->detail = STR("");

@@ -15,8 +15,8 @@ struct name {
 	struct str address; /* local@domain */
 	struct str local;
 	struct str domain;
-	struct str base;     /* the address without its subaddress; the address itself without one */
-	struct str detail;   /* the subaddress; "" */
+	struct str base;   /* the address without its subaddress; the address itself without one */
+	struct str detail; /* the subaddress; "" */
 	struct str catchall; /* @domain */
 };
 
@@ -30,8 +30,8 @@ must_use bool name_lower(struct str s, struct arena *a, struct str *out);
 must_use bool name_parse(struct str s, struct str separators, struct arena *a, struct name *out);
 
 /* The same local part (and subaddress) in another domain. */
-void name_in_domain(const struct name *n, struct str domain, struct str separators,
-    struct arena *a, struct name *out);
+void name_in_domain(const struct name *n, struct str domain, struct str separators, struct arena *a,
+    struct name *out);
 
 /* The domain's other form: A-labels for U-labels or the reverse; false when it has only one. */
 must_use bool name_other_form(struct str domain, struct arena *a, struct str *out);

@@ -9,9 +9,10 @@
 
 struct item {
 	struct name name;
-	struct str detail;    /* the subaddress carried along from an alias before */
+	struct str detail; /* the subaddress carried along from an alias before */
 	unsigned depth;
-	bool mailbox_only;    /* an alias named itself: only its mailbox is meant */
+	size_t parent; /* place in the queue of the alias that led here; its own for the first */
+	bool mailbox_only; /* an alias named itself: only its mailbox is meant */
 };
 
 struct resolution {
@@ -22,11 +23,12 @@ struct resolution {
 	bool explain;
 
 	struct item *queue;
-	size_t queue_n, queue_next;
+	size_t queue_n, queue_room, queue_next;
+	struct str carry; /* the subaddress that goes along to what is pushed now */
 	unsigned lookups;
 
 	struct route_target *targets;
-	size_t target_n;
+	size_t target_n, target_room;
 	struct str *reasons;
 	size_t reason_n;
 
@@ -70,6 +72,19 @@ too_much(struct resolution *x, const struct item *it, const char *text, struct w
 	return fail(TEMPFAIL, why, 451, "4.4.6", "%s", text);
 }
 
+/* An array in the arena that is full: twice the room, never beyond the limit. */
+static void *
+grow(struct arena *a, void *old, size_t n, size_t *room, size_t limit, size_t size)
+{
+	size_t more = MIN(*room > 0 ? *room * 2 : 8, limit);
+	void *p = arena_array(a, more, size);
+
+	if (n > 0)
+		memcpy(p, old, n * size);
+	*room = more;
+	return p;
+}
+
 static bool
 add_target(struct resolution *x, struct route_target t)
 {
@@ -78,43 +93,66 @@ add_target(struct resolution *x, struct route_target t)
 			return true;
 	if (x->target_n == AUTH_TARGETS_MAX)
 		return false;
+	if (x->target_n == x->target_room)
+		x->targets = grow(x->a, x->targets, x->target_n, &x->target_room, AUTH_TARGETS_MAX,
+		    sizeof(*x->targets));
 	x->targets[x->target_n++] = t;
 	return true;
 }
 
 static bool
-seen(const struct resolution *x, const struct name *n, bool mailbox_only)
+add_item(struct resolution *x, struct item it)
+{
+	if (x->queue_n == RESOLVE_QUEUE)
+		return false;
+	if (x->queue_n == x->queue_room)
+		x->queue = grow(
+		    x->a, x->queue, x->queue_n, &x->queue_room, RESOLVE_QUEUE, sizeof(*x->queue));
+	x->queue[x->queue_n++] = it;
+	return true;
+}
+
+/* Did this address lead to where we are (it or one before it)? */
+static bool
+is_ancestor(const struct resolution *x, struct str address)
+{
+	size_t i = x->queue_next;
+
+	for (unsigned steps = 0; steps <= RESOLVE_DEPTH; steps++) {
+		if (str_eq(x->queue[i].name.address, address))
+			return true;
+		i = x->queue[i].parent;
+	}
+	return false;
+}
+
+static bool
+in_queue(const struct resolution *x, const struct item *it)
 {
 	for (size_t i = 0; i < x->queue_n; i++)
-		if (str_eq(x->queue[i].name.address, n->address) &&
-		    (x->queue[i].mailbox_only || !mailbox_only))
+		if (x->queue[i].mailbox_only == it->mailbox_only &&
+		    str_eq(x->queue[i].name.address, it->name.address))
 			return true;
 	return false;
 }
 
-/* Put an address into the queue; an address met before means only its mailbox, if it has one. */
+/*
+ * Put an address into the queue, once.  One that led here itself stands for
+ * its mailbox: "ann: ann, bob" keeps a copy for ann.
+ */
 static enum outcome
 push(struct resolution *x, const struct item *from, const struct name *n, struct why *why)
 {
-	struct item it = { .name = *n, .depth = from->depth + 1 };
+	struct item it = { .name = *n, .depth = from->depth + 1, .parent = x->queue_next };
 
-	it.detail = n->detail.n > 0			 ? n->detail
-		  : from->name.detail.n > 0		 ? from->name.detail
-							 : from->detail;
-	if (seen(x, n, false)) {
-		it.mailbox_only = true;
-		if (seen(x, n, true)) {
-			for (size_t i = 0; i < x->queue_n; i++)
-				if (x->queue[i].mailbox_only &&
-				    str_eq(x->queue[i].name.address, n->address))
-					return DONE;
-		}
-	}
+	it.detail = x->carry;
+	it.mailbox_only = is_ancestor(x, n->address);
+	if (in_queue(x, &it))
+		return DONE;
 	if (it.depth > RESOLVE_DEPTH)
 		return too_much(x, from, "Aliases lead too deep", why);
-	if (x->queue_n == RESOLVE_QUEUE)
+	if (!add_item(x, it))
 		return too_much(x, from, "Alias has too many destinations", why);
-	x->queue[x->queue_n++] = it;
 	return DONE;
 }
 
@@ -139,12 +177,16 @@ push_destination(struct resolution *x, const struct item *it, struct str text, s
 	return push(x, it, &n, why);
 }
 
-enum found { NOT_FOUND, FOUND, SWITCHED_OFF };
+enum found {
+	NOT_FOUND,
+	FOUND,
+	SWITCHED_OFF
+};
 
 /* Every alias row whose source is this text. */
 static enum outcome
-take_aliases(struct resolution *x, const struct item *it, const struct facts *f,
-    struct str source, enum found *found, struct why *why)
+take_aliases(struct resolution *x, const struct item *it, const struct facts *f, struct str source,
+    enum found *found, struct why *why)
 {
 	enum outcome o = DONE;
 
@@ -187,8 +229,8 @@ resolve_home(const struct resolver *r, struct str address, struct str column, st
 }
 
 static enum outcome
-take_mailbox(struct resolution *x, const struct item *it, const struct facts *f,
-    struct str address, struct str detail, enum found *found, struct why *why)
+take_mailbox(struct resolution *x, const struct item *it, const struct facts *f, struct str address,
+    struct str detail, enum found *found, struct why *why)
 {
 	*found = NOT_FOUND;
 	for (size_t i = 0; i < f->mailbox_count; i++) {
@@ -229,6 +271,7 @@ take_exact(struct resolution *x, const struct item *it, const struct facts *f, s
 	enum outcome o = DONE;
 
 	*found = NOT_FOUND;
+	x->carry = detail;
 	if (!it->mailbox_only)
 		o = take_aliases(x, it, f, address, found, why);
 	if (o != DONE || *found == FOUND)
@@ -251,6 +294,7 @@ take_wider(struct resolution *x, const struct item *it, const struct facts *f, s
 	enum outcome o;
 	struct name n;
 
+	x->carry = it->detail;
 	if (f->alias_of.n > 0 && name_lower(f->alias_of, x->a, &n.domain)) {
 		name_in_domain(&it->name, n.domain, x->r->separators, x->a, &n);
 		say(x, it, "its domain is an alias of " STR_FMT, STR_ARG(n.domain));
@@ -292,7 +336,7 @@ look_up(struct resolution *x, struct item *it, struct facts *f, struct why *why)
 	name_in_domain(&it->name, other, x->r->separators, x->a, &n);
 	o = dir->look_up(dir->arg, &n, x->a, f, x->d, why);
 	if (o == DONE && f->domain_known)
-		it->name = n;
+		x->queue[x->queue_next].name = it->name = n;
 	return o;
 }
 
@@ -367,6 +411,8 @@ verdict(struct resolution *x, bool foreign, struct why *why)
 {
 	if (foreign || x->target_n > 0)
 		return DONE;
+	if (x->refusal == DONE && x->for_sending)
+		return fail(PERMFAIL, why, 550, "5.1.1", "No mailbox");
 	if (x->refusal == DONE)
 		return fail(TEMPFAIL, why, 451, "4.4.6", "Alias leads to no mailbox");
 	if (why != NULL)
@@ -392,21 +438,21 @@ static enum outcome
 resolve_any(const struct resolver *r, struct str address, bool for_sending, bool reasons,
     struct arena *a, struct route *out, struct deadline d, struct why *why)
 {
-	struct resolution x = { .r = r, .a = a, .d = d, .for_sending = for_sending,
-		.explain = reasons };
+	struct resolution x = {
+		.r = r, .a = a, .d = d, .for_sending = for_sending, .explain = reasons
+	};
+	struct item first = { 0 };
 	bool foreign = false;
 	enum outcome o;
 
 	*out = (struct route){ 0 };
-	x.queue = arena_array(a, RESOLVE_QUEUE, sizeof(*x.queue));
-	x.targets = arena_array(a, AUTH_TARGETS_MAX, sizeof(*x.targets));
 	if (reasons)
 		x.reasons = arena_array(a, AUTH_REASONS_MAX, sizeof(*x.reasons));
-	if (!read_address(r, address, a, &x.queue[0].name)) {
+	if (!read_address(r, address, a, &first.name)) {
 		out->kind = ROUTE_LOCAL;
 		return fail(PERMFAIL, why, 550, "5.1.3", "Not an address");
 	}
-	x.queue_n = 1;
+	(void)add_item(&x, first);
 	o = run(&x, &foreign, why);
 	if (o == DONE)
 		o = verdict(&x, foreign, why);
@@ -437,8 +483,7 @@ resolve_send_as(const struct resolver *r, struct str user, struct str sender, st
 
 	if (sender.n == 0)
 		return DONE; /* the null reverse-path: reports and receipts (RFC 5321 6.1) */
-	if (!name_parse(user, r->separators, a, &who) ||
-	    !name_parse(sender, r->separators, a, &as))
+	if (!name_parse(user, r->separators, a, &who) || !name_parse(sender, r->separators, a, &as))
 		return fail(PERMFAIL, why, 553, "5.1.7", "Not an address");
 	if (str_eq(who.address, as.address) || str_eq(who.address, as.base))
 		return DONE;

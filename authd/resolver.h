@@ -31,9 +31,9 @@
 #include "base/clock.h"
 #include "rpc/auth_proto.h"
 
-#define RESOLVE_DEPTH	20
+#define RESOLVE_DEPTH   20
 #define RESOLVE_LOOKUPS 1000
-#define RESOLVE_QUEUE	AUTH_TARGETS_MAX
+#define RESOLVE_QUEUE   AUTH_TARGETS_MAX
 
 struct fact_mailbox {
 	struct str address;
@@ -67,8 +67,8 @@ struct facts {
  * may take two for the same); the resolver compares once more.
  */
 struct directory {
-	enum outcome (*look_up)(void *arg, const struct name *n, struct arena *a,
-	    struct facts *out, struct deadline d, struct why *why);
+	enum outcome (*look_up)(void *arg, const struct name *n, struct arena *a, struct facts *out,
+	    struct deadline d, struct why *why);
 	/* Is there a permission for user to send as this address or all of its domain? */
 	enum outcome (*permitted)(void *arg, struct str user, const struct name *sender,
 	    struct arena *a, bool *yes, struct deadline d, struct why *why);
