@@ -118,6 +118,15 @@ UPDATE virtual_users SET quota = :quota, quota_messages = :quota_messages, name 
 -- name: mailbox_password
 UPDATE virtual_users SET password = :password WHERE email = :address;
 
+-- name: mailbox_rename
+-- Aliases that led to the old address follow it (alias_follow).
+UPDATE virtual_users SET email = :new_address,
+	domain_id = (SELECT id FROM virtual_domains WHERE name = :domain)
+	WHERE email = :address;
+
+-- name: alias_follow
+UPDATE virtual_aliases SET destination = :new_address WHERE destination = :address;
+
 -- name: mailbox_enable
 UPDATE virtual_users SET enabled = :enabled WHERE email = :address;
 
@@ -148,6 +157,12 @@ SELECT a.id, a.source, a.destination, a.enabled, a.send_as,
 	DATE_FORMAT(a.created, '%Y-%m-%dT%H:%i:%sZ') AS created,
 	DATE_FORMAT(a.changed, '%Y-%m-%dT%H:%i:%sZ') AS changed
 	FROM virtual_aliases a WHERE a.source = :source ORDER BY a.destination;
+
+-- name: alias_leading_to
+SELECT source FROM virtual_aliases WHERE destination = :destination ORDER BY source;
+
+-- name: alias_forget_destination
+DELETE FROM virtual_aliases WHERE destination = :destination;
 
 -- name: alias_add
 INSERT INTO virtual_aliases (domain_id, source, destination)
