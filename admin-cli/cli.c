@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unicase.h>
+#include <unistr.h>
 
 #include "admin-cli/report.h"
 #include "conf/conf.h"
@@ -125,6 +127,29 @@ cli_domain(struct cli *c, const char *typed, struct str *domain)
 	return domain_typed(c, typed, str_of(typed), domain);
 }
 
+/* Character by character, as the tables' triggers do it. */
+static struct str
+lower(struct arena *a, struct str s)
+{
+	struct buf text;
+	struct str out;
+
+	buf_init(&text, 4 * s.n + 8);
+	while (s.n > 0) {
+		uint8_t octets[6];
+		ucs4_t code;
+		int n = u8_mbtouc(&code, (const uint8_t *)s.p, s.n);
+		int made = u8_uctomb(octets, uc_tolower(code), sizeof(octets));
+
+		if (n <= 0 || made <= 0 || !buf_put(&text, str_n(octets, (size_t)made)))
+			break; /* address_parse has let only UTF-8 through */
+		s = str_from(s, (size_t)n);
+	}
+	out = arena_str(a, buf_str(&text));
+	buf_free(&text);
+	return out;
+}
+
 enum status
 cli_address(struct cli *c, const char *typed, struct str *address, struct str *domain)
 {
@@ -140,7 +165,7 @@ cli_address(struct cli *c, const char *typed, struct str *address, struct str *d
 	if (s != STATUS_DONE)
 		return s;
 	m.domain = *domain;
-	m.local = address_lower(c->arena, m.local);
+	m.local = lower(c->arena, m.local);
 	*address = address_text(c->arena, &m);
 	return STATUS_DONE;
 }
