@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/scan.h"
+#include "mail/date.h"
 
 struct parse {
 	struct scan s;
@@ -30,7 +31,8 @@ must_use bool parse_sp(struct parse *p);  /* one space; "Expected a space" */
 must_use bool parse_end(struct parse *p); /* nothing is left; "Unexpected text at the end" */
 /* Optional pieces: no complaint when they are not there. */
 bool parse_char(struct parse *p, char c);
-bool parse_word(struct parse *p, const char *word); /* whatever its case; not followed by an atom's octet */
+bool parse_word(
+    struct parse *p, const char *word); /* whatever its case; not followed by an atom's octet */
 
 bool is_atom_char(unsigned char c);    /* ATOM-CHAR */
 bool is_astring_char(unsigned char c); /* ATOM-CHAR or ']' */
@@ -50,7 +52,7 @@ must_use bool parse_modseq(struct parse *p, uint64_t *v);
 /* number64 of partials: below 2^63, so that sums fit. */
 must_use bool parse_number64(struct parse *p, uint64_t *v);
 
-/* The octets of a sequence-set, unchecked but for their alphabet; lib/mail's seqset reads them. */
+/* A sequence-set, its grammar checked; what "*" means is known later (mail/seqset.h). */
 must_use bool parse_set_text(struct parse *p, struct str *out);
 
 /* "\Seen", "$Forwarded", "custom"; at most PARSE_FLAG_MAX octets. */
@@ -65,15 +67,9 @@ struct flag_list {
 /* "(" flags ")"; `bare`: also without parentheses, as STORE allows. */
 must_use bool parse_flag_list(struct parse *p, bool bare, struct flag_list *out);
 
-/* date of SEARCH, quoted or not: 1-Feb-1994. */
-struct date {
-	int year, month, day; /* month 1 to 12 */
-};
-must_use bool parse_date(struct parse *p, struct date *out);
-/* date-time of APPEND: "17-Jul-1996 02:44:25 -0700" as seconds since 1970 and minutes east. */
-must_use bool parse_date_time(struct parse *p, int64_t *seconds, int *zone_minutes);
-
-/* Days since 1970-01-01 of a day of the Gregorian calendar. */
-int64_t date_days(struct date d);
+/* date of SEARCH, quoted or not: 1-Feb-1994, as days since 1970. */
+must_use bool parse_date(struct parse *p, int64_t *day);
+/* date-time of APPEND: "17-Jul-1996 02:44:25 -0700", quoted. */
+must_use bool parse_date_time(struct parse *p, struct maildate *out);
 
 #endif
