@@ -103,6 +103,7 @@ reader_next(
 			return finish(r, READER_COMMAND, line, end + 1, out);
 		}
 		if (streams(str_first(line, r->seen + at))) {
+			out->literal_follows = true;
 			out->literal = n;
 			return finish(
 			    r, READER_STREAM, str_first(line, r->seen + at), end + 1, out);

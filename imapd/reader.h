@@ -37,7 +37,8 @@ struct reader {
 struct reader_line {
 	struct str text;  /* without the last line end */
 	size_t octets;    /* to be consumed */
-	uint64_t literal; /* READER_STREAM: size of the literal that begins now */
+	bool literal_follows; /* READER_STREAM: */
+	uint64_t literal;     /* size of the literal that begins now */
 	bool sync;        /* ... and whether the client waits for "+ " first */
 };
 
