@@ -237,7 +237,8 @@ set_deadline(struct imap *s)
 static bool
 look_up(struct imap *s, struct wake why)
 {
-	if (s->greeting != NULL) {
+	if (s->greeting != NULL) { /* the first turn: from here on it may be woken */
+		session_enter(&s->session);
 		io_printf(s->io, "%s OK [CAPABILITY %s] Logged in\r\n", s->greeting, capabilities);
 		free(s->greeting);
 		s->greeting = NULL;
@@ -343,8 +344,9 @@ imap_begin(struct imapd *d, const struct handover *h, const struct account *a, s
 	s->last_command_ms = clock_ms();
 	s->recent = SEQSET_EMPTY;
 	s->io = io_new(h->fd, &limits);
-	session_enter(&s->session, &s->conn, h, a);
-	io_push(s->io, h->input);
+	session_init(&s->session, &s->conn, h, a);
+	if (h->input.n > 0)
+		io_preload(s->io, h->input);
 	log_event(LOG_INFO, "imap.begin", kv_id("s", h->session), kv_str("user", a->user),
 	    kv_str("client", h->client), kv_str("tls", h->tls), kv_str("id", h->id), KV_END);
 	if (lot_add(d->lot, &s->conn, h->fd, &imap_ops, WORK_USER))

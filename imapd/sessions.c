@@ -11,7 +11,7 @@ static LIST_HEAD(, session) all = LIST_HEAD_INITIALIZER(all);
 static uint32_t count;
 
 void
-session_enter(
+session_init(
     struct session *s, struct conn *conn, const struct handover *h, const struct account *a)
 {
 	s->conn = conn;
@@ -20,6 +20,12 @@ session_enter(
 	s->user = str_dup(a->user);
 	s->client = str_dup(h->client);
 	s->since_ms = clock_ms();
+}
+
+void
+session_enter(struct session *s)
+{
+	s->listed = true;
 	(void)pthread_mutex_lock(&lock);
 	LIST_INSERT_HEAD(&all, s, next);
 	count++;
@@ -30,8 +36,10 @@ void
 session_leave(struct session *s)
 {
 	(void)pthread_mutex_lock(&lock);
-	LIST_REMOVE(s, next);
-	count--;
+	if (s->listed) {
+		LIST_REMOVE(s, next);
+		count--;
+	}
 	(void)pthread_mutex_unlock(&lock);
 	free(s->user);
 	free(s->client);

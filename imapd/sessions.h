@@ -19,14 +19,17 @@ struct session {
 	char *user;	   /* ours */
 	char *client;	   /* ours */
 	int64_t since_ms;
+	bool listed;
 	atomic_bool kicked;
 	atomic_bool idling;
 };
 
-/* Fills *s from the handover and the account, and lists it. */
-void session_enter(
+/* Fills *s from the handover and the account. */
+void session_init(
     struct session *s, struct conn *conn, const struct handover *h, const struct account *a);
-/* After it returns nobody wakes the connection on behalf of this list. */
+/* Lists it.  In its first turn, since the connection may be woken from here on. */
+void session_enter(struct session *s);
+/* Frees what is in it; afterwards nobody wakes the connection on behalf of this list. */
 void session_leave(struct session *s);
 
 /* Rows of all sessions, at most SESSIONS_MAX, as the answer to IMAPD_SESSIONS. */

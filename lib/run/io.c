@@ -353,6 +353,15 @@ io_consume(struct io *io, size_t n)
 	}
 }
 
+void
+io_preload(struct io *io, struct str s)
+{
+	bool fits = buf_put(&io->in, s);
+
+	assert(fits && io->octets_in == 0);
+	io->octets_in = s.n;
+}
+
 enum io_got
 io_drain(struct io *io)
 {

@@ -43,6 +43,9 @@ int io_release_fd(struct io *io);
 struct str io_input(const struct io *io);
 void io_consume(struct io *io, size_t n);
 
+/* Octets that another process has read from this connection: they come first.  Before any read. */
+void io_preload(struct io *io, struct str s);
+
 enum io_got {
 	IO_GOT,   /* something came */
 	IO_NONE,  /* nothing there now */
