@@ -231,15 +231,7 @@ deliver_counts_get(
 	rpc_out_free(&o);
 	if (result != DONE)
 		return result;
-	out->messages = rpc_get_u64(&in);
-	out->recipients = rpc_get_u64(&in);
-	out->active = rpc_get_u64(&in);
-	out->oldest_s = rpc_get_u64(&in);
-	out->spools = rpc_get_u64(&in);
-	out->set_aside = rpc_get_u64(&in);
-	out->delivered = rpc_get_u64(&in);
-	out->relayed = rpc_get_u64(&in);
-	out->bounced = rpc_get_u64(&in);
+	deliver_counts_take(&in, out);
 	if (!rpc_in_done(&in))
 		result = unreadable(why);
 	rpc_in_free(&in);

@@ -120,6 +120,34 @@ deliver_envelope_get(struct rpc_in *in, struct arena *arena, struct deliver_enve
 }
 
 void
+deliver_counts_put(struct rpc_out *o, const struct deliver_counts *c)
+{
+	rpc_put_u64(o, c->messages);
+	rpc_put_u64(o, c->recipients);
+	rpc_put_u64(o, c->active);
+	rpc_put_u64(o, c->oldest_s);
+	rpc_put_u64(o, c->spools);
+	rpc_put_u64(o, c->set_aside);
+	rpc_put_u64(o, c->delivered);
+	rpc_put_u64(o, c->relayed);
+	rpc_put_u64(o, c->bounced);
+}
+
+void
+deliver_counts_take(struct rpc_in *in, struct deliver_counts *c)
+{
+	c->messages = rpc_get_u64(in);
+	c->recipients = rpc_get_u64(in);
+	c->active = rpc_get_u64(in);
+	c->oldest_s = rpc_get_u64(in);
+	c->spools = rpc_get_u64(in);
+	c->set_aside = rpc_get_u64(in);
+	c->delivered = rpc_get_u64(in);
+	c->relayed = rpc_get_u64(in);
+	c->bounced = rpc_get_u64(in);
+}
+
+void
 deliver_queue_row_put(struct rpc_out *o, const struct deliver_queue_row *r)
 {
 	rpc_put_u64(o, r->id);

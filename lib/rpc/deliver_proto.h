@@ -183,6 +183,8 @@ struct deliver_counts {
 	uint64_t bounced;    /* reports sent, since the start */
 };
 
+void deliver_counts_put(struct rpc_out *o, const struct deliver_counts *c);
+void deliver_counts_take(struct rpc_in *in, struct deliver_counts *c);
 void deliver_queue_row_put(struct rpc_out *o, const struct deliver_queue_row *r);
 void deliver_queue_row_get(
     struct rpc_in *in, struct deliver_queue_row *r); /* texts borrowed from in */
