@@ -267,31 +267,30 @@ enum line_got {
 	LINE_BAD,  /* refuse it now and drop the rest of it */
 };
 
+/* The same answer however the octets were cut on their way. */
 static enum line_got
 find_line(struct str in, struct str *line, struct why *why)
 {
 	const char *from = in.p;
 	const char *end = in.p + in.n;
-	const char *lf;
-	bool bare = false;
+	const char *lf = NULL;
+	bool bare = false, whole = false;
 
-	while (from < end && (lf = memchr(from, '\n', (size_t)(end - from))) != NULL) {
-		if (lf > in.p && lf[-1] == '\r') {
-			*line = str_n(in.p, (size_t)(lf - 1 - in.p));
-			return LINE_GOT;
-		}
-		bare = true;
+	while (!whole && from < end && (lf = memchr(from, '\n', (size_t)(end - from))) != NULL) {
+		whole = lf > in.p && lf[-1] == '\r';
+		bare = bare || !whole;
 		from = lf + 1;
 	}
-	if (in.n > SMTP_AUTH_LINE_MAX) {
-		(void)fail(PERMFAIL, why, 500, "5.5.2", "Line too long");
-		return LINE_BAD;
-	}
+	*line = whole ? str_n(in.p, (size_t)(lf - 1 - in.p)) : in;
 	if (bare) { /* say so now: somebody who types into a terminal would wait for ever */
 		(void)fail(PERMFAIL, why, 500, "5.5.2", "Lines end with CRLF, not with LF alone");
 		return LINE_BAD;
 	}
-	return LINE_NONE;
+	if (line->n > SMTP_AUTH_LINE_MAX) {
+		(void)fail(PERMFAIL, why, 500, "5.5.2", "Line too long");
+		return LINE_BAD;
+	}
+	return whole ? LINE_GOT : LINE_NONE;
 }
 
 /* Drop what is left of a line that was refused before its end. */

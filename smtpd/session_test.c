@@ -489,7 +489,7 @@ too_many_errors(void **state)
 
 	fake_open(&f, "smtp", "smtp_errors = 3\n");
 	want("errors", fake_say(&f, "A\r\nB\r\nC\r\nD\r\n"),
-	    "220|500 5.5.2|500 5.5.2|500 5.5.2|421 4.7.0" + 4);
+	    "500 5.5.2|500 5.5.2|500 5.5.2|421 4.7.0");
 	fake_close(&f);
 	fake_open(&f, "smtp", "smtp_errors = 3\n");
 	for (unsigned i = 0; i < SMTP_JUNK_MAX; i++)
