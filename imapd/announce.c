@@ -149,8 +149,7 @@ announce_flags(struct imap *s, const struct command *c, const struct view_news *
 	unsigned items = FETCH_FLAGS | (s->condstore ? FETCH_UID | FETCH_MODSEQ : 0u);
 	size_t n;
 
-	while ((n = view_changed(
-		    &s->view, &at, s->view.flags_told, rows, seqs, VIEW_CHUNK)) > 0) {
+	while ((n = view_changed(&s->view, &at, s->view.flags_told, rows, seqs, VIEW_CHUNK)) > 0) {
 		for (size_t i = 0; i < n; i++) {
 			if ((rows[i].flags & MSG_EXPUNGED) == 0 &&
 			    (c == NULL || !is_own_modseq(c, rows[i].modseq)))

@@ -59,9 +59,9 @@ admit(struct imap *s, struct command *c, struct append *a)
 
 	if (c->literal == 0)
 		return reply_no(c, "CANNOT", "An empty message cannot be kept") != DONE;
-	if (c->literal > s->d->lim.message_bytes)
+	if (c->literal > s->d->message_bytes)
 		return reply_no(c, "TOOBIG", "Over the limit of %llu octets a message",
-			   (unsigned long long)s->d->lim.message_bytes) != DONE;
+			   (unsigned long long)s->d->message_bytes) != DONE;
 	if (!folder_get(s, c, a->name, "TRYCREATE", &a->folder))
 		return false;
 	o = home_reserve(s->home, &s->quota, c->literal, 1, d, &a->hold, &why);
@@ -182,8 +182,8 @@ keep(struct imap *s, struct command *c, struct append *a)
 
 	if (!look_into(c, a) || fdatasync(a->spool.fd) != 0) {
 		/* A failed sync is never tried again: the file is given up. */
-		log_event(LOG_WARN, "imap.append", kv_id("s", s->session.id), kv_int("errno", errno),
-		    KV_END);
+		log_event(LOG_WARN, "imap.append", kv_id("s", s->session.id),
+		    kv_int("errno", errno), KV_END);
 		return reply_no(c, "UNAVAILABLE", "The message could not be written");
 	}
 	m.vsize = a->vsize;
@@ -206,8 +206,8 @@ append(struct imap *s, struct command *c, struct append *a)
 	if (!mailbox_parse(c, &a->name))
 		return DONE;
 	if (!c->streams || !parse_sp(&c->args) || !parse_options(&c->args, a))
-		return reply_bad(c, c->args.wrong != NULL ? c->args.wrong
-							   : "Expected the message as a literal");
+		return reply_bad(
+		    c, c->args.wrong != NULL ? c->args.wrong : "Expected the message as a literal");
 	if (!admit(s, c, a))
 		return DONE;
 	o = take_literal(s, c, a, &nul, &written);

@@ -4,7 +4,6 @@
  */
 #include "imapd/announce.h"
 
-
 /* Room for a copy; a move within one home takes none. */
 static bool
 reserve(struct imap *s, struct command *c, struct quota_hold *hold)
@@ -25,7 +24,7 @@ static bool
 copyuid(const struct copy_result *r, struct buf *code)
 {
 	return r->from.n > 0 && buf_printf(code, "COPYUID %u ", r->uidvalidity) &&
-	    seqset_put(code, &r->from) && buf_putc(code, ' ') && seqset_put(code, &r->to);
+	       seqset_put(code, &r->from) && buf_putc(code, ' ') && seqset_put(code, &r->to);
 }
 
 static enum outcome
@@ -39,8 +38,7 @@ transfer(struct imap *s, struct command *c, struct folder *to, bool move)
 
 	if (!move && !reserve(s, c, &hold))
 		return DONE;
-	o = folder_copy(
-	    s->view.folder, &c->uids, to, move, imap_store_deadline(s), &result, &why);
+	o = folder_copy(s->view.folder, &c->uids, to, move, imap_store_deadline(s), &result, &why);
 	quota_release(&hold);
 	if (o != DONE)
 		return reply_failed(c, o, &why, "SERVERBUG");

@@ -11,8 +11,7 @@
 
 #define MESSAGE_ARENA ((size_t)16 * 1024 * 1024 + MIME_ARENA)
 
-static const unsigned plain =
-    FETCH_UID | FETCH_FLAGS | FETCH_INTERNALDATE | FETCH_MODSEQ;
+static const unsigned plain = FETCH_UID | FETCH_FLAGS | FETCH_INTERNALDATE | FETCH_MODSEQ;
 
 /*
  * RFC 3501 6.4.5: a section without PEEK sets \Seen, a piece of rows at a
@@ -64,8 +63,7 @@ fetch_rows(struct imap *s, struct command *c, struct fetch *f)
 			if (f->program->has_since && row->modseq <= f->program->since)
 				continue;
 			if (simple)
-				put_plain_row(
-				    s, row, rows.seq + (uint32_t)i, f->program->items);
+				put_plain_row(s, row, rows.seq + (uint32_t)i, f->program->items);
 			else if (fetch_row(f, row, rows.seq + (uint32_t)i, changed[i]) != DONE)
 				return GONE;
 		}

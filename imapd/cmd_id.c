@@ -23,7 +23,7 @@ parse_pairs(struct parse *p, struct buf *text)
 		if (!parse_string(p, &name) || !parse_sp(p) || !parse_nstring(p, &value))
 			return false;
 		(void)(buf_put(text, name) && buf_putc(text, '=') && buf_put(text, value) &&
-		    buf_putc(text, ' '));
+		       buf_putc(text, ' '));
 		if (parse_char(p, ')'))
 			return true;
 		if (!parse_sp(p))
@@ -43,7 +43,8 @@ cmd_id(struct imap *s, struct command *c)
 	if (ok) {
 		log_event(LOG_INFO, "imap.id", kv_id("s", s->session.id),
 		    kv_str("id", str_trim(buf_str(&text))), KV_END);
-		io_printf(s->io, "* ID (\"name\" \"Postroom\" \"version\" \"%s\")\r\n", s->d->version);
+		io_printf(
+		    s->io, "* ID (\"name\" \"Postroom\" \"version\" \"%s\")\r\n", s->d->version);
 	}
 	buf_free(&text);
 	return ok ? reply_done(c) : reply_bad(c, c->args.wrong);

@@ -18,7 +18,7 @@ enum list_option {
 };
 
 struct list_request {
-	unsigned select;  /* enum list_option */
+	unsigned select; /* enum list_option */
 	unsigned returns;
 	unsigned status; /* enum status_item */
 	bool extended;
@@ -47,8 +47,8 @@ static const struct option_name return_options[] = {
 
 /* "(" options ")", perhaps none; the parenthesis was seen. */
 static bool
-parse_options(struct parse *p, const struct option_name *names, size_t n, unsigned *options,
-    unsigned *status)
+parse_options(
+    struct parse *p, const struct option_name *names, size_t n, unsigned *options, unsigned *status)
 {
 	if (parse_char(p, ')'))
 		return true;

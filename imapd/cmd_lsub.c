@@ -46,7 +46,8 @@ cmd_lsub(struct imap *s, struct command *c)
 		if (!pattern_match(pattern, f->name, FOLDER_SEP) ||
 		    (!f->subscribed && !hides_subscribed(&tree, f->name, pattern)))
 			continue;
-		io_printf(s->io, "* LSUB (%s) \"%c\" ", f->subscribed ? "" : "\\Noselect", FOLDER_SEP);
+		io_printf(
+		    s->io, "* LSUB (%s) \"%c\" ", f->subscribed ? "" : "\\Noselect", FOLDER_SEP);
 		mailbox_put(s, f->name);
 		io_puts(s->io, "\r\n");
 	}

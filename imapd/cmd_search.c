@@ -85,7 +85,8 @@ put_esearch(struct imap *s, const struct command *c, const struct search_result 
 {
 	const struct seqset *found = &r->found;
 
-	io_printf(s->io, "* ESEARCH (TAG \"" STR_FMT "\")%s", STR_ARG(c->tag), c->uid ? " UID" : "");
+	io_printf(
+	    s->io, "* ESEARCH (TAG \"" STR_FMT "\")%s", STR_ARG(c->tag), c->uid ? " UID" : "");
 	if (found->n > 0 && (options & RETURN_MIN) != 0)
 		io_printf(s->io, " MIN %u", found->v[0].lo);
 	if (found->n > 0 && (options & RETURN_MAX) != 0)
@@ -97,8 +98,7 @@ put_esearch(struct imap *s, const struct command *c, const struct search_result 
 	if ((options & RETURN_COUNT) != 0)
 		io_printf(s->io, " COUNT %llu", (unsigned long long)seqset_count(found));
 	if (modseq && found->n > 0)
-		io_printf(
-		    s->io, " MODSEQ %llu", (unsigned long long)modseq_told(r, options));
+		io_printf(s->io, " MODSEQ %llu", (unsigned long long)modseq_told(r, options));
 	io_puts(s->io, "\r\n");
 }
 

@@ -48,7 +48,7 @@ parse_request(struct parse *p, struct store_request *r)
 		return false;
 	r->change.keywords = r->keywords;
 	return flags_take(&r->list, &r->change.flags, r->keywords, &r->change.keyword_count) ||
-	    parse_wrong(p, "A flag that is not to be set");
+	       parse_wrong(p, "A flag that is not to be set");
 }
 
 /* The new flags of every message asked for, as RFC 3501 6.4.6 says; silent: those with news. */
@@ -56,8 +56,8 @@ static void
 put_rows(struct imap *s, struct command *c, const struct store_request *r,
     const struct flag_result *result)
 {
-	unsigned items = (r->silent ? 0 : FETCH_FLAGS) |
-	    (c->uid || s->condstore ? FETCH_UID : 0u) | (s->condstore ? FETCH_MODSEQ : 0u);
+	unsigned items = (r->silent ? 0 : FETCH_FLAGS) | (c->uid || s->condstore ? FETCH_UID : 0u) |
+			 (s->condstore ? FETCH_MODSEQ : 0u);
 	/* RFC 7162 3.1.3: with CONDSTORE the new MODSEQ is told even when silent. */
 	const struct seqset *which = r->silent ? &result->changed : &c->uids;
 	struct rows rows;

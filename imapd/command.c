@@ -201,8 +201,8 @@ command_streams(struct str text)
 
 	/* APPEND's first argument may be a literal too: the mailbox. */
 	return scan_while(&s, is_tag_char, &tag) && scan_char(&s, ' ') &&
-	    scan_while(&s, is_atom_char, &name) && str_eq_nocase(name, STR("APPEND")) &&
-	    scan_char(&s, ' ') && !scan_end(&s);
+	       scan_while(&s, is_atom_char, &name) && str_eq_nocase(name, STR("APPEND")) &&
+	       scan_char(&s, ' ') && !scan_end(&s);
 }
 
 static enum outcome
@@ -234,7 +234,7 @@ drop_literal(struct imap *s, struct command *c)
 
 	if (!c->streams || c->sync)
 		return DONE;
-	if (left > s->d->lim.message_bytes) {
+	if (left > s->d->message_bytes) {
 		imap_bye(s, "Literal too large");
 		return GONE;
 	}
@@ -307,9 +307,10 @@ set_resolve(struct imap *s, struct str text, bool uid, struct seqset *uids)
 		if (ok)
 			seqset_swap(uids, &seqs);
 	} else {
-		/* A number beyond the folder is a mistake of the client's (RFC 3501 9, seq-number). */
+		/* A number beyond the folder is a mistake of the client's (RFC 3501 9, seq-number).
+		 */
 		ok = seqset_parse(text, count, &seqs) &&
-		    (seqs.n == 0 || seqs.v[seqs.n - 1].hi <= MAX(count, 1u));
+		     (seqs.n == 0 || seqs.v[seqs.n - 1].hi <= MAX(count, 1u));
 		if (ok)
 			view_uids_of_seqs(&s->view, &seqs, uids);
 	}

@@ -14,12 +14,12 @@
 #include "imapd/session.h"
 
 enum command_flag {
-	NEEDS_FOLDER = 1 << 0,	/* selected state only; the view is entered */
-	NEEDS_WRITE = 1 << 1,	/* refused after EXAMINE */
-	HAS_UID = 1 << 2,	/* "UID x" exists */
-	ONLY_UID = 1 << 3,	/* only as "UID x" */
+	NEEDS_FOLDER = 1 << 0,  /* selected state only; the view is entered */
+	NEEDS_WRITE = 1 << 1,   /* refused after EXAMINE */
+	HAS_UID = 1 << 2,       /* "UID x" exists */
+	ONLY_UID = 1 << 3,      /* only as "UID x" */
 	KEEPS_NUMBERS = 1 << 4, /* no EXPUNGE while it runs without UID (RFC 3501 7.4.1) */
-	SYNCS = 1 << 5,		/* also looks for foreign changes in the Maildir */
+	SYNCS = 1 << 5,         /* also looks for foreign changes in the Maildir */
 	TELLS_NOTHING = 1 << 6, /* news wait: LOGOUT, or the folder is being left */
 };
 
@@ -41,8 +41,8 @@ enum reply_kind {
 struct command {
 	struct str tag;
 	const struct command_row *row;
-	bool uid;	    /* the UID form */
-	struct parse args;  /* behind the name and its space */
+	bool uid;            /* the UID form */
+	struct parse args;   /* behind the name and its space */
 	struct arena *arena; /* lives until the command ends */
 
 	/* APPEND: its message literal begins now. */

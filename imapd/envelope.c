@@ -48,7 +48,7 @@ envelope_split(struct str text, struct arena *arena, struct envelope *out)
 			return false;
 	}
 	return parse_nstring(&p, &out->in_reply_to) && parse_sp(&p) &&
-	    parse_nstring(&p, &out->message_id) && parse_char(&p, ')');
+	       parse_nstring(&p, &out->message_id) && parse_char(&p, ')');
 }
 
 struct parse

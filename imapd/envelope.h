@@ -18,7 +18,7 @@ enum envelope_list {
 };
 
 struct envelope {
-	struct str date, subject;	  /* p == NULL: NIL */
+	struct str date, subject;         /* p == NULL: NIL */
 	struct str lists[ENVELOPE_LISTS]; /* raw: "((...) ...)" or "NIL" */
 	struct str in_reply_to, message_id;
 };

@@ -11,8 +11,8 @@ struct fetch {
 	struct imap *s;
 	const struct fetch_program *program;
 	struct arena *message; /* emptied after each message */
-	bool gone;	       /* some text could not be had: the message was expunged */
-	bool failed;	       /* ... for another reason */
+	bool gone;             /* some text could not be had: the message was expunged */
+	bool failed;           /* ... for another reason */
 };
 
 /*

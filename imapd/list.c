@@ -11,7 +11,8 @@
 static int
 by_name(const void *a, const void *b)
 {
-	return str_cmp(((const struct folder_info *)a)->name, ((const struct folder_info *)b)->name);
+	return str_cmp(
+	    ((const struct folder_info *)a)->name, ((const struct folder_info *)b)->name);
 }
 
 /* Index of the first entry not below `name` in order. */
@@ -116,7 +117,7 @@ list_pattern(struct command *c, struct str reference, struct str pattern, struct
 	buf_init(&raw, PATTERN_MAX);
 	buf_init(&utf8, PATTERN_MAX);
 	ok = buf_put(&raw, reference) && buf_put(&raw, pattern) &&
-	    mutf7_to_utf8(buf_str(&raw), &utf8);
+	     mutf7_to_utf8(buf_str(&raw), &utf8);
 	if (ok)
 		*out = arena_str(c->arena, buf_str(&utf8));
 	buf_free(&raw);

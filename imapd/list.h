@@ -12,8 +12,8 @@ struct folder_tree {
 	size_t n;
 };
 
-must_use enum outcome tree_load(struct imap *s, struct command *c, struct folder_tree *t,
-    struct why *why);
+must_use enum outcome tree_load(
+    struct imap *s, struct command *c, struct folder_tree *t, struct why *why);
 
 /* The entries below `name`: indexes from *from to *to. */
 void tree_below(const struct folder_tree *t, struct str name, size_t *from, size_t *to);

@@ -29,7 +29,7 @@ LIST_HEAD(bucket, mailbox);
 struct mailboxes {
 	pthread_mutex_t lock;
 	struct bucket *buckets; /* ours */
-	size_t room;		/* a power of two */
+	size_t room;            /* a power of two */
 	size_t count;
 	size_t round; /* the bucket where the next check goes on */
 };
@@ -82,8 +82,7 @@ find(struct mailboxes *m, uint64_t hash, struct str home, struct str folder)
 {
 	struct mailbox *b;
 
-	LIST_FOREACH(b, &m->buckets[hash & (m->room - 1)], chain)
-	{
+	LIST_FOREACH (b, &m->buckets[hash & (m->room - 1)], chain) {
 		if (b->hash == hash && str_eq(home_of(b), home) && str_eq(name_of(b), folder))
 			return b;
 	}
@@ -128,8 +127,8 @@ make(struct mailboxes *m, uint64_t hash, struct str home, struct str folder)
 }
 
 void
-mailbox_watch(struct mailboxes *m, struct str home, struct str folder, uint64_t modseq,
-    struct watcher *w)
+mailbox_watch(
+    struct mailboxes *m, struct str home, struct str folder, uint64_t modseq, struct watcher *w)
 {
 	uint64_t hash = hash_of(home, folder);
 	struct mailbox *b;
@@ -170,8 +169,8 @@ tell(struct mailbox *b)
 {
 	struct watcher *w;
 
-	LIST_FOREACH(w, &b->watchers, next)
-	w->changed(w);
+	LIST_FOREACH (w, &b->watchers, next)
+		w->changed(w);
 }
 
 void
@@ -186,8 +185,7 @@ mailboxes_changed(struct mailboxes *m, struct str home, struct str folder)
 			tell(b);
 	} else {
 		for (size_t i = 0; i < m->room; i++) {
-			LIST_FOREACH(b, &m->buckets[i], chain)
-			{
+			LIST_FOREACH (b, &m->buckets[i], chain) {
 				if (home.n == 0 || str_eq(home_of(b), home))
 					tell(b);
 			}
@@ -227,8 +225,7 @@ next_due(struct mailboxes *m, int64_t before_ms, struct due *out)
 		struct mailbox *b;
 
 		m->round &= m->room - 1;
-		LIST_FOREACH(b, &m->buckets[m->round], chain)
-		{
+		LIST_FOREACH (b, &m->buckets[m->round], chain) {
 			if (b->checked_ms > before_ms || b->home_n > HOME_PATH_MAX ||
 			    b->name_n > HOME_PATH_MAX)
 				continue;

@@ -21,7 +21,7 @@ struct mailboxes;
 
 /* A session's place in the list; a field of struct imap. */
 struct watcher {
-	struct mailbox *box;		   /* NULL: not watching */
+	struct mailbox *box;               /* NULL: not watching */
 	void (*changed)(struct watcher *); /* must not block or call back; under our lock */
 	LIST_ENTRY(watcher) next;
 };
@@ -33,8 +33,8 @@ void mailboxes_free(struct mailboxes **m); /* nobody watches any more */
  * Watch a folder by its home's path and name, from this modseq on.
  * w->changed is set by the caller.
  */
-void mailbox_watch(struct mailboxes *m, struct str home, struct str folder, uint64_t modseq,
-    struct watcher *w);
+void mailbox_watch(
+    struct mailboxes *m, struct str home, struct str folder, uint64_t modseq, struct watcher *w);
 /* After this returns w->changed is not called any more.  Harmless when not watching. */
 void mailbox_unwatch(struct mailboxes *m, struct watcher *w);
 
@@ -50,8 +50,7 @@ void mailboxes_changed(struct mailboxes *m, struct str home, struct str folder);
  * is new.  From a timer on a pool thread; each folder about every
  * `every_ms`, `d` for one round.
  */
-void mailboxes_check(
-    struct mailboxes *m, struct store *s, int64_t every_ms, struct deadline d);
+void mailboxes_check(struct mailboxes *m, struct store *s, int64_t every_ms, struct deadline d);
 
 /* How many folders are watched. */
 unsigned mailboxes_count(struct mailboxes *m);

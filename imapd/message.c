@@ -69,7 +69,8 @@ message_structure(struct message *m)
 		return true;
 	m->trouble = folder_packed(m->s->view.folder, m->row, m->arena, &packed);
 	m->has_structure = m->trouble == DONE && packed.n > 0 &&
-	    structure_unpack(packed, &m->structure) && m->structure.message.size == m->row->size;
+			   structure_unpack(packed, &m->structure) &&
+			   m->structure.message.size == m->row->size;
 	if (!m->has_structure)
 		m->has_structure = find_out(m);
 	return m->has_structure;

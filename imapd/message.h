@@ -15,8 +15,8 @@ struct message {
 	struct structure structure;
 	struct msg_file file;
 	bool has_structure;
-	bool has_file; /* file.fd */
-	bool has_data; /* file.data */
+	bool has_file;        /* file.fd */
+	bool has_data;        /* file.data */
 	enum outcome trouble; /* of the last call that failed: PERMFAIL: expunged */
 };
 

@@ -35,11 +35,11 @@ struct reader {
 };
 
 struct reader_line {
-	struct str text;  /* without the last line end */
-	size_t octets;    /* to be consumed */
+	struct str text;      /* without the last line end */
+	size_t octets;        /* to be consumed */
 	bool literal_follows; /* READER_STREAM: */
 	uint64_t literal;     /* size of the literal that begins now */
-	bool sync;        /* ... and whether the client waits for "+ " first */
+	bool sync;            /* ... and whether the client waits for "+ " first */
 };
 
 /*

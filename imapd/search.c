@@ -12,10 +12,10 @@
 #include "mail/fold.h"
 #include "mail/words.h"
 
-#define ARENA_MAX    ((size_t)16 * 1024 * 1024 + MIME_ARENA + MIME_PARTS_MAX * (size_t)CONTENT_BOUND)
+#define ARENA_MAX     ((size_t)16 * 1024 * 1024 + MIME_ARENA + MIME_PARTS_MAX * (size_t)CONTENT_BOUND)
 #define CONTENT_BOUND 1024
-#define VALUE_MAX    (512 * 1024)
-#define NO_KEYWORD   UINT64_MAX
+#define VALUE_MAX     (512 * 1024)
+#define NO_KEYWORD    UINT64_MAX
 
 /* What is known of the message that is being tested. */
 struct subject {
@@ -44,8 +44,7 @@ search_prepare(struct imap *s, struct search_program *p)
 	for (size_t i = 0; i < p->count; i++) {
 		struct search_step *step = &p->steps[i];
 
-		if (step->test == TEST_SET &&
-		    !set_resolve(s, step->set, step->uid, &step->uids))
+		if (step->test == TEST_SET && !set_resolve(s, step->set, step->uid, &step->uids))
 			return false;
 		if (step->test != TEST_KEYWORD)
 			continue;
@@ -69,7 +68,8 @@ static bool
 load_envelope(struct subject *m)
 {
 	if (!m->has_envelope && !m->no_envelope) {
-		m->has_envelope = message_structure(&m->message) &&
+		m->has_envelope =
+		    message_structure(&m->message) &&
 		    envelope_split(m->message.structure.envelope, m->arena, &m->envelope);
 		m->no_envelope = !m->has_envelope;
 	}
@@ -128,8 +128,9 @@ in_header(struct subject *m, const struct search_step *step)
 
 	for (size_t i = 0; i < COUNT_OF(kept); i++) {
 		if (str_eq_nocase(step->field, kept[i].name) && load_envelope(m))
-			return in_value(*(const struct str *)(const void *)((const char *)&m->envelope +
-					    kept[i].offset),
+			return in_value(
+			    *(const struct str *)(const void *)((const char *)&m->envelope +
+								kept[i].offset),
 			    step->text);
 	}
 	if (!message_structure(&m->message) || !message_open(&m->message, true))
@@ -145,8 +146,7 @@ sent_day(struct subject *m, int64_t *day)
 {
 	struct maildate date;
 
-	if (!load_envelope(m) || m->envelope.date.p == NULL ||
-	    !date_parse(m->envelope.date, &date))
+	if (!load_envelope(m) || m->envelope.date.p == NULL || !date_parse(m->envelope.date, &date))
 		return false;
 	*day = date_day(date);
 	return true;
@@ -215,14 +215,14 @@ holds(struct subject *m, const struct search_step *step)
 		return in_addresses(m, ENVELOPE_BCC, step->text);
 	case TEST_SUBJECT:
 		return load_envelope(m) &&
-		    (step->text.n == 0 || in_value(m->envelope.subject, step->text));
+		       (step->text.n == 0 || in_value(m->envelope.subject, step->text));
 	case TEST_HEADER:
 		return in_header(m, step);
 	case TEST_BODY:
 	case TEST_TEXT:
 		return message_open(&m->message, true) &&
-		    text_in_message(
-			m->message.file.data, step->text, step->test == TEST_TEXT, m->arena);
+		       text_in_message(
+			   m->message.file.data, step->text, step->test == TEST_TEXT, m->arena);
 	}
 	return false;
 }

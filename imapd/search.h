@@ -8,9 +8,9 @@
 #include "imapd/search_parse.h"
 
 struct search_result {
-	struct seqset found;	/* sequence numbers, or UIDs; ours */
-	uint64_t highest;	/* modseq of all that was found */
-	uint64_t first, last;	/* modseq of the first and the last */
+	struct seqset found;  /* sequence numbers, or UIDs; ours */
+	uint64_t highest;     /* modseq of all that was found */
+	uint64_t first, last; /* modseq of the first and the last */
 };
 void search_result_free(struct search_result *r);
 

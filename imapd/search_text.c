@@ -16,7 +16,7 @@
 #include "mail/words.h"
 
 #define FIELD_MAX (256 * 1024) /* octets of one field that are looked at */
-#define PIECE	  (16 * 1024)
+#define PIECE     (16 * 1024)
 #define DECODED   (8 * PIECE)
 
 static bool
@@ -69,8 +69,7 @@ charset_of(const struct mime_part *part, struct arena *arena)
 	struct charset *cs = NULL;
 	struct buf name;
 
-	if (part->content_type.p == NULL ||
-	    !content_type_parse(part->content_type, arena, &type))
+	if (part->content_type.p == NULL || !content_type_parse(part->content_type, arena, &type))
 		return NULL;
 	buf_init(&name, 128);
 	if (content_param(&type, STR("charset"), &name))
@@ -93,8 +92,8 @@ is_text(const struct mime_part *part, struct arena *arena)
 
 /* One piece through transfer decoding and charset into the search. */
 static bool
-look_at(struct fold_search *search, struct transfer *t, struct charset *cs, struct str piece,
-    bool last)
+look_at(
+    struct fold_search *search, struct transfer *t, struct charset *cs, struct str piece, bool last)
 {
 	struct buf plain, utf8;
 	bool found;
@@ -153,7 +152,8 @@ text_in_message(struct str message, struct str needle, bool header, struct arena
 		bool embedded = p->parent != NULL && p->parent->kind == MIME_MESSAGE;
 
 		if ((header || embedded) &&
-		    in_any_field(str_first(str_from(message, p->header.at), p->header.size), needle))
+		    in_any_field(
+			str_first(str_from(message, p->header.at), p->header.size), needle))
 			return true;
 		if (is_text(p, arena) && in_part(message, p, needle, arena))
 			return true;

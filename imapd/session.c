@@ -18,10 +18,9 @@
 #include "imapd/command.h"
 
 #define COMMAND_ARENA (16 * 1024 * 1024)
-#define OUT_MAX	      (64 * 1024)
+#define OUT_MAX       (64 * 1024)
 
 const struct imap_limits imap_limits_default = {
-	.message_bytes = 50 * 1024 * 1024,
 	.bad_commands = 20,
 	.autologout_ms = 30 * 60 * 1000,
 	.keepalive_ms = 2 * 60 * 1000,
@@ -224,13 +223,12 @@ set_deadline(struct imap *s)
 	int64_t phase;
 
 	if (s->idle_tag == NULL) {
-		conn_deadline(&s->conn,
-		    (struct deadline){ s->last_command_ms + s->d->lim.autologout_ms });
+		conn_deadline(
+		    &s->conn, (struct deadline){ s->last_command_ms + s->d->lim.autologout_ms });
 		return;
 	}
 	phase = (int64_t)(hash_str(str_of(s->session.user)) % (uint64_t)every);
-	conn_deadline(&s->conn,
-	    (struct deadline){ ((now - phase) / every + 1) * every + phase });
+	conn_deadline(&s->conn, (struct deadline){ ((now - phase) / every + 1) * every + phase });
 }
 
 /* What made this turn run besides input.  False: the session is over. */
@@ -256,8 +254,7 @@ look_up(struct imap *s, struct wake why)
 			io_puts(s->io, "* OK Still here\r\n");
 		if (why.woken || why.expired)
 			return idle_look(s, false);
-	} else if (why.expired &&
-	    clock_ms() - s->last_command_ms >= s->d->lim.autologout_ms) {
+	} else if (why.expired && clock_ms() - s->last_command_ms >= s->d->lim.autologout_ms) {
 		imap_bye(s, "Nothing was asked for a long time");
 		return false;
 	}

@@ -15,8 +15,8 @@ struct imap {
 	struct conn conn; /* first: the lot's */
 	struct imapd *d;
 	struct session session; /* in the list of all */
-	struct io *io;		/* ours */
-	struct arena *command;	/* ours; empty while parked */
+	struct io *io;          /* ours */
+	struct arena *command;  /* ours; empty while parked */
 	struct reader reader;
 	struct home *home; /* ours */
 	struct quota_limit quota;
@@ -27,15 +27,15 @@ struct imap {
 	struct view view;
 	struct watcher watcher;
 	struct seqset recent; /* UIDs that are \Recent to this session */
-	bool entered;	      /* view_enter was called in this command */
-	bool read_only;	      /* EXAMINE */
+	bool entered;         /* view_enter was called in this command */
+	bool read_only;       /* EXAMINE */
 	bool is_inbox;
 
-	bool condstore;	 /* RFC 7162 3.1: untagged FETCH responses hold MODSEQ */
+	bool condstore; /* RFC 7162 3.1: untagged FETCH responses hold MODSEQ */
 	bool linger;
-	bool bye;	 /* LOGOUT, or BYE was said: end after this command */
-	char *idle_tag;	 /* ours; idling while not NULL */
-	unsigned bads;	 /* BAD answers in a row */
+	bool bye;       /* LOGOUT, or BYE was said: end after this command */
+	char *idle_tag; /* ours; idling while not NULL */
+	unsigned bads;  /* BAD answers in a row */
 };
 
 static inline bool
@@ -45,16 +45,16 @@ selected(const struct imap *s)
 }
 
 /*
- * Take over a connection that login has handed over; answers the login's
- * tagged OK in its first turn.  On DONE h->fd is ours.  TEMPFAIL: the home
- * cannot be used or there are no threads; h->fd is still the caller's.
+ * The session_begin of IMAP; answers the login's tagged OK in its first turn.
+ * TEMPFAIL: the home cannot be used, or there are no threads.
  */
 must_use enum outcome imap_begin(
     struct imapd *d, const struct handover *h, const struct account *a, struct why *why);
 
 /* --- for commands --- */
 
-/* The folder is no more selected; its view, watch and recent set are given up.  Harmless without. */
+/* The folder is no more selected; its view, watch and recent set are given up.  Harmless without.
+ */
 void imap_unselect(struct imap *s);
 
 /*

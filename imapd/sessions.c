@@ -56,8 +56,7 @@ sessions_put(struct rpc_out *out)
 	(void)pthread_mutex_lock(&lock);
 	left = MIN(count, (uint32_t)SESSIONS_MAX);
 	rpc_put_u32(out, left);
-	LIST_FOREACH(s, &all, next)
-	{
+	LIST_FOREACH (s, &all, next) {
 		struct session_row row = {
 			.session = s->id,
 			.protocol = s->protocol,
@@ -81,8 +80,7 @@ sessions_kick(uint64_t id, struct str user)
 	unsigned n = 0;
 
 	(void)pthread_mutex_lock(&lock);
-	LIST_FOREACH(s, &all, next)
-	{
+	LIST_FOREACH (s, &all, next) {
 		if ((id != 0 && s->id == id) || (user.n > 0 && str_eq(str_of(s->user), user))) {
 			atomic_store(&s->kicked, true);
 			conn_wake(s->conn);

@@ -16,8 +16,8 @@ struct session {
 	struct conn *conn; /* whose turn is to run when it is kicked; it sees `kicked` */
 	uint64_t id;
 	enum imapd_protocol protocol;
-	char *user;	   /* ours */
-	char *client;	   /* ours */
+	char *user;   /* ours */
+	char *client; /* ours */
 	int64_t since_ms;
 	bool listed;
 	atomic_bool kicked;

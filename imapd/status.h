@@ -20,7 +20,6 @@ enum status_item {
 must_use bool status_parse(struct parse *p, unsigned *items);
 
 /* "* STATUS name (...)"; on failure nothing is put. */
-must_use enum outcome status_put(
-    struct imap *s, struct str name, unsigned items, struct why *why);
+must_use enum outcome status_put(struct imap *s, struct str name, unsigned items, struct why *why);
 
 #endif
