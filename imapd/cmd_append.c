@@ -7,6 +7,7 @@
  * of it came.  "OK" is said when file, name and index entry are durable.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
