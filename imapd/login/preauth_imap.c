@@ -507,7 +507,7 @@ refusal_code(const struct preauth *p, enum outcome o, const struct why *why)
 	case 534:
 	case 538:
 		return imap ? "[PRIVACYREQUIRED] " : "[AUTH] ";
-	case 525: /* RFC 5248 4.7.13 / 5.7.13: switched off */
+	case 525: /* 4.7.13, 5.7.13 (RFC 5248 2.4): switched off */
 		return imap ? "[CONTACTADMIN] " : "[AUTH] ";
 	default:
 		return "";

@@ -90,7 +90,7 @@ take_answer(struct rpc_in *in, struct arena *a, struct auth_answer *r, struct wh
 	return verdict;
 }
 
-/* authd itself could not be asked: say it as RFC 4954 4.7 wants it. */
+/* authd itself could not be asked: say it as RFC 4954 6 wants it. */
 static enum outcome
 not_reached(enum outcome o, struct why *why)
 {
