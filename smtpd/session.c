@@ -530,17 +530,24 @@ expire(struct smtp *s)
 static enum step
 look_around(struct smtp *s, struct wake wake)
 {
-	bool idle = s->state == SMTP_COMMAND || s->state == SMTP_SASL;
-
 	if (!s->greeted && s->state != SMTP_HANDSHAKE)
 		return begin(s);
 	if (wake.expired && deadline_passed(s->until))
 		return expire(s);
-	if (atomic_load(&s->shed) && idle && s->tx == NULL)
-		return hang_up(s, 421, "4.3.2", "Too busy, try again later");
-	if (s->draining && idle && (s->tx == NULL || s->tx->stage == TX_RECIPIENTS))
-		return hang_up(s, 421, "4.3.2", "Service is shutting down");
 	return STEP_MORE;
+}
+
+/* Nothing more is to be served: is this session asked to go? */
+static enum step
+leave(struct smtp *s)
+{
+	bool idle = s->state == SMTP_COMMAND || s->state == SMTP_SASL;
+
+	if (idle && s->tx == NULL && atomic_load(&s->shed))
+		return hang_up(s, 421, "4.3.2", "Too busy, try again later");
+	if (idle && s->draining && (s->tx == NULL || s->tx->stage == TX_RECIPIENTS))
+		return hang_up(s, 421, "4.3.2", "Service is shutting down");
+	return STEP_WAIT;
 }
 
 static enum step
@@ -631,6 +638,8 @@ smtp_turn(struct smtp *s, struct wake wake)
 			step = serve(s);
 			if (step == STEP_WAIT)
 				step = wait_for_input(s);
+			if (step == STEP_WAIT)
+				step = leave(s);
 		}
 		if (io_flush(s->io, deadline_in(SMTP_WRITE_MS)) != DONE || step == STEP_CLOSE)
 			return TURN_CLOSE;
