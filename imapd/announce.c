@@ -163,24 +163,25 @@ enum outcome
 announce(struct imap *s, const struct command *c, bool expunges)
 {
 	struct view_news news;
-	uint32_t before = view_count(&s->view);
-	uint32_t exists;
+	uint32_t before;
 
 	view_news(&s->view, &news);
 	if (news.flags)
 		announce_flags(s, c, &news);
-	exists = news.count;
-	if (news.expunged > 0 && expunges) {
+	if (news.expunged > 0 && expunges)
 		announce_expunges(s, &news);
-		before -= news.expunged;
-	} else
-		exists += news.expunged; /* they still have their numbers */
-	if (exists != before) {
-		view_told_new(&s->view, &news);
+	if (news.uidnext == s->view.uidnext_told)
+		return DONE;
+	/* The count is the view's: a message that came and went unseen has no number. */
+	if (expunges)
+		view_told_expunges(&s->view, &news);
+	before = view_count(&s->view);
+	view_told_new(&s->view, &news);
+	if (view_count(&s->view) != before) {
 		take_recent(s);
-		io_printf(s->io, "* %u EXISTS\r\n* %u RECENT\r\n", exists, count_recent(s));
-	} else if (news.uidnext != s->view.uidnext_told)
-		view_told_new(&s->view, &news);
+		io_printf(
+		    s->io, "* %u EXISTS\r\n* %u RECENT\r\n", view_count(&s->view), count_recent(s));
+	}
 	return DONE;
 }
 

@@ -40,7 +40,7 @@ static const struct command_row commands[] = {
 	{ "GETQUOTA", cmd_getquota, 0 },
 	{ "GETQUOTAROOT", cmd_getquotaroot, 0 },
 	{ "ID", cmd_id, 0 },
-	{ "IDLE", cmd_idle, SYNCS },
+	{ "IDLE", cmd_idle, 0 },
 	{ "LIST", cmd_list, 0 },
 	{ "LOGIN", cmd_logged_in, TELLS_NOTHING },
 	{ "LOGOUT", cmd_logout, TELLS_NOTHING },

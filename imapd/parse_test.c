@@ -118,7 +118,7 @@ flag_lists(void **state)
 		unsigned flags = 0;
 		size_t n = 0;
 		bool ok = parse_flag_list(&p, rows[i].bare, &list) &&
-		    flags_take(&list, &flags, keywords, &n);
+			  flags_take(&list, &flags, keywords, &n);
 
 		if (ok != rows[i].ok || (ok && (flags != rows[i].flags || n != rows[i].keywords)))
 			fail_msg("%s: got %d %x %zu", rows[i].in, ok, flags, n);
@@ -249,7 +249,8 @@ patterns(void **state)
 		{ "%%", "x.y", false },
 		{ "*%", "x.y", true },
 		{ "*.%.z", "a.b.c.z", true },
-		{ "*****************************************b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaac", false },
+		{ "*****************************************b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaac",
+		    false },
 	};
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -285,7 +286,8 @@ fetch_items(void **state)
 		{ "RFC822.SIZE", FETCH_SIZE },
 		{ "BODY[1.2.MIME]", 0, "BODY[1.2.MIME]", true },
 		{ "BODY.PEEK[1.header]<0.100>", 0, "BODY[1.HEADER]<0>", false },
-		{ "BODY.PEEK[HEADER.FIELDS (from \"To\")]", 0, "BODY[HEADER.FIELDS (from To)]", false },
+		{ "BODY.PEEK[HEADER.FIELDS (from \"To\")]", 0, "BODY[HEADER.FIELDS (from To)]",
+		    false },
 		{ "BODY.PEEK[2.HEADER.FIELDS.NOT (X)]<5.6>", 0, "BODY[2.HEADER.FIELDS.NOT (X)]<5>",
 		    false },
 		{ "(FLAGS BODY.PEEK[TEXT])", FETCH_FLAGS, "BODY[TEXT]", false },
@@ -431,19 +433,59 @@ static void
 search_keys(void **state)
 {
 	static const char *const right[] = {
-		"BCC x", "BEFORE 1-Feb-1994", "ON \"1-Feb-1994\"", "BODY {3}\r\nabc",
-		"CC \"a b\"", "FROM x", "HEADER Message-ID \"<x@y>\"", "HEADER X \"\"",
-		"KEYWORD $Junk", "UNKEYWORD foo", "LARGER 100", "SMALLER 4294967295", "NEW", "OLD",
-		"RECENT", "SENTBEFORE 1-Jan-2000", "SENTON 1-Jan-2000", "SENTSINCE 1-Jan-2000",
-		"SINCE 01-Jan-2000", "SUBJECT x", "TEXT x", "TO x", "UID 1:*", "1,3:5,*", "*",
-		"MODSEQ 5", "MODSEQ \"/flags/\\\\draft\" all 620162338",
-		"CHARSET UTF-8 SUBJECT {2}\r\n\xc3\xa4", "CHARSET us-ascii ALL", "UNSEEN UNDELETED 1:5",
+		"BCC x",
+		"BEFORE 1-Feb-1994",
+		"ON \"1-Feb-1994\"",
+		"BODY {3}\r\nabc",
+		"CC \"a b\"",
+		"FROM x",
+		"HEADER Message-ID \"<x@y>\"",
+		"HEADER X \"\"",
+		"KEYWORD $Junk",
+		"UNKEYWORD foo",
+		"LARGER 100",
+		"SMALLER 4294967295",
+		"NEW",
+		"OLD",
+		"RECENT",
+		"SENTBEFORE 1-Jan-2000",
+		"SENTON 1-Jan-2000",
+		"SENTSINCE 1-Jan-2000",
+		"SINCE 01-Jan-2000",
+		"SUBJECT x",
+		"TEXT x",
+		"TO x",
+		"UID 1:*",
+		"1,3:5,*",
+		"*",
+		"MODSEQ 5",
+		"MODSEQ \"/flags/\\\\draft\" all 620162338",
+		"CHARSET UTF-8 SUBJECT {2}\r\n\xc3\xa4",
+		"CHARSET us-ascii ALL",
+		"UNSEEN UNDELETED 1:5",
 		"ALL ",
 	};
 	static const char *const wrong[] = {
-		"", "NOT", "OR ALL", "(ALL", "ALL)", "()", "FOO", "BEFORE 31-Feb-2000", "LARGER -1",
-		"LARGER 4294967296", "SUBJECT", "UID", "0", "1:", "4294967296", "NOT  ALL", "ALL  ALL",
-		"HEADER x", "MODSEQ", "MODSEQ \"x\" none 5",
+		"",
+		"NOT",
+		"OR ALL",
+		"(ALL",
+		"ALL)",
+		"()",
+		"FOO",
+		"BEFORE 31-Feb-2000",
+		"LARGER -1",
+		"LARGER 4294967296",
+		"SUBJECT",
+		"UID",
+		"0",
+		"1:",
+		"4294967296",
+		"NOT  ALL",
+		"ALL  ALL",
+		"HEADER x",
+		"MODSEQ",
+		"MODSEQ \"x\" none 5",
 	};
 
 	for (size_t i = 0; i < COUNT_OF(right); i++) {
