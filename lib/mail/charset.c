@@ -341,6 +341,14 @@ charset_end(struct charset *c, struct buf *out)
 {
 	bool ok = true;
 
+	/* Some converters keep a letter back to see whether a mark follows. */
+	if (c->how == ICONV) {
+		char last[32], *at = last;
+		size_t room = sizeof(last);
+
+		(void)iconv(c->cd, NULL, NULL, &at, &room);
+		ok = buf_put(out, str_n(last, sizeof(last) - room));
+	}
 	for (size_t i = 0; i < c->n_held && ok; i++)
 		ok = buf_put(out, REPLACEMENT);
 	c->n_held = 0;

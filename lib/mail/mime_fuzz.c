@@ -57,7 +57,7 @@ check_sections(const struct structure *s, struct str message)
 	uint32_t numbers[4];
 	struct section at;
 
-	for (uint32_t x = 0; x < 81; x++) {
+	for (uint32_t x = 0; x < 27; x++) {
 		size_t n = 0;
 		for (uint32_t y = x; y > 0 && n < 4; y /= 3)
 			numbers[n++] = 1 + y % 3;

@@ -71,6 +71,9 @@ charsets(void **state)
 		{ "koi8-r", STR("\xf0\xd2\xc9"), STR("\xd0\x9f\xd1\x80\xd0\xb8") },
 		{ "iso-2022-jp", STR("\x1b$B$3\x1b(B!"), STR("\xe3\x81\x93!") },
 		{ "gb2312", STR("\xc4\xe3\xba\xc3"), STR("\xe4\xbd\xa0\xe5\xa5\xbd") },
+		{ "windows-1258", STR("a"), STR("a") },
+		{ "windows-1258", STR("a\xec"), STR("\xc3\xa1") },
+		{ "big5", STR("\x88\x66"), STR("\xc3\x8a") },
 		{ "utf-16be", STR("\0a\xd8\x3d\xdc\xeb"), STR("a\xf0\x9f\x93\xab") },
 	};
 	struct charset_modules *m = charset_preload();
