@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/scan.h"
+#include "sql/profile_int.h"
 
 struct profile {
 	struct statement *list[PROFILE_STATEMENTS_MAX]; /* ours */
@@ -284,6 +285,15 @@ out:
 	buf_free(&text);
 	fd_close(&fd);
 	return o;
+}
+
+enum outcome
+profile_builtin(struct profile *p, const char *name, struct why *why)
+{
+	for (const struct builtin_profile *b = builtin_profiles; b->name != NULL; b++)
+		if (strcmp(b->name, name) == 0)
+			return profile_parse(p, str_n(b->text, b->n), name, why);
+	return fail(PERMFAIL, why, 0, "", "there is no profile \"%s\"", name);
 }
 
 const struct statement *

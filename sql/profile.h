@@ -47,6 +47,9 @@ must_use enum outcome profile_parse(
 /* The same from a file; TEMPFAIL when it cannot be read. */
 must_use enum outcome profile_load(struct profile *p, const char *path, struct why *why);
 
+/* One of those that were built in (sql/profiles/): "postroom". */
+must_use enum outcome profile_builtin(struct profile *p, const char *name, struct why *why);
+
 /* NULL when the profile has no such statement. */
 const struct statement *profile_find(const struct profile *p, const char *name);
 
