@@ -473,6 +473,13 @@ resolve(const struct resolver *r, struct str address, bool reasons, struct arena
 }
 
 enum outcome
+resolve_senders(const struct resolver *r, struct str address, struct arena *a, struct route *out,
+    struct deadline d, struct why *why)
+{
+	return resolve_any(r, address, true, false, a, out, d, why);
+}
+
+enum outcome
 resolve_send_as(const struct resolver *r, struct str user, struct str sender, struct arena *a,
     struct deadline d, struct why *why)
 {

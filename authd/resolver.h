@@ -93,6 +93,11 @@ must_use enum outcome resolve(const struct resolver *r, struct str address, bool
 must_use enum outcome resolve_send_as(const struct resolver *r, struct str user, struct str sender,
     struct arena *a, struct deadline d, struct why *why);
 
+/* The mailboxes whose owners may send as an address, as targets; not those of explicit permissions.
+ */
+must_use enum outcome resolve_senders(const struct resolver *r, struct str address, struct arena *a,
+    struct route *out, struct deadline d, struct why *why);
+
 /* The home that a mailbox's row says. */
 must_use bool resolve_home(const struct resolver *r, struct str address, struct str column,
     struct arena *a, struct str *out);
