@@ -67,30 +67,45 @@ present(const struct buf *b)
 	return b->p != NULL ? buf_str(b) : STR("");
 }
 
+/* What the element is called, STR_NONE where it has no name; `text` holds it if need be. */
+static struct str
+name_of(struct parser *p, struct buf *text)
+{
+	if (p->have_angle && p->phrase.n > 0)
+		return buf_str(&p->phrase);
+	if (p->have_at && !p->have_angle && p->before_run > 0)
+		return str_first(buf_str(&p->phrase), p->before_run);
+	if (p->comment.n > 0 && lex_unquote(p->comment, text) && text->n > 0)
+		return str_trim(buf_str(text));
+	return STR_NONE;
+}
+
 /* The element is complete: an address, or words that must be one. */
 static void
 element_end(struct parser *p)
 {
 	struct addr a = { .kind = ADDR_MAILBOX };
-	struct buf name;
+	struct buf text;
 
 	if (!p->have_at && !p->have_angle && p->phrase.n == 0) {
 		element_clear(p);
 		return;
 	}
-	buf_init(&name, p->comment.n);
-	if (p->have_angle && p->phrase.n > 0)
+	buf_init(&text, p->comment.n);
+	a.name = name_of(p, &text);
+	a.local = buf_str(&p->local);
+	if (!p->have_at && !p->have_angle && p->before_run > 0) {
+		/* Several words and no address: more likely a name than a mailbox. */
 		a.name = buf_str(&p->phrase);
-	else if (p->have_at && !p->have_angle && p->before_run > 0)
-		a.name = str_first(buf_str(&p->phrase), p->before_run);
-	else if (p->comment.n > 0 && lex_unquote(p->comment, &name) && name.n > 0)
-		a.name = str_trim(buf_str(&name));
+		a.local = STR("");
+	}
 	if (p->route.n > 0)
 		a.route = buf_str(&p->route);
-	a.local = p->have_at || p->have_angle ? present(&p->local) : present(&p->phrase);
+	if (a.local.n == 0)
+		a.local = STR(ADDR_NO_LOCAL);
 	a.domain = p->domain.n > 0 ? buf_str(&p->domain) : STR(ADDR_NO_DOMAIN);
 	add(p, a);
-	buf_free(&name);
+	buf_free(&text);
 	element_clear(p);
 }
 
@@ -170,6 +185,18 @@ domain(struct parser *p)
 	p->in = s;
 }
 
+/* Behind "@".  After a second one the first belonged to the local part. */
+static void
+at(struct parser *p)
+{
+	if (p->domain.n > 0) {
+		(void)buf_putc(&p->local, '@');
+		(void)buf_put(&p->local, buf_str(&p->domain));
+	}
+	p->have_at = p->have_at || !p->have_angle;
+	domain(p);
+}
+
 /* "@a,@b:" at the start of an angle address. */
 static void
 route(struct parser *p)
@@ -228,12 +255,7 @@ angle(struct parser *p)
 		} else if (scan_char(&p->in, '>')) {
 			return;
 		} else if (scan_char(&p->in, '@')) {
-			/* A second "@": the first belonged to the local part. */
-			if (p->domain.n > 0) {
-				(void)buf_putc(&p->local, '@');
-				(void)buf_put(&p->local, buf_str(&p->domain));
-			}
-			domain(p);
+			at(p);
 		} else if (c == ',' || c == ';') {
 			return; /* the bracket was never closed */
 		} else {
@@ -249,6 +271,14 @@ element_part(struct parser *p, bool apart)
 {
 	struct str part;
 
+	if (p->have_angle) {
+		/* Complete; only "<" means anything, where a comma was forgotten. */
+		if (scan_peek(&p->in) == '<')
+			element_end(p);
+		else if (!lex_atom(&p->in, &part) && !lex_quoted(&p->in, &part))
+			p->in.p++;
+		return;
+	}
 	if (lex_atom(&p->in, &part)) {
 		word(p, part, false, apart);
 	} else if (lex_quoted(&p->in, &part)) {
@@ -256,8 +286,7 @@ element_part(struct parser *p, bool apart)
 	} else if (scan_char(&p->in, '<')) {
 		angle(p);
 	} else if (scan_char(&p->in, '@')) {
-		p->have_at = true;
-		domain(p);
+		at(p);
 	} else if (scan_peek(&p->in) == '.') {
 		dot(p);
 	} else {

@@ -22,12 +22,16 @@ struct addr {
 	enum addr_kind kind;
 	struct str name; /* display name, quotes taken off, encoded words as they are; or comment */
 	struct str route;  /* "@a,@b" of a source route */
-	struct str local;  /* without quotes */
+	struct str local;  /* without quotes; ADDR_NO_LOCAL where there is none */
 	struct str domain; /* ADDR_NO_DOMAIN for a mailbox written without one */
 };
 
-/* A mailbox without "@": NIL would mean a group, so the host has to say something. */
+/*
+ * A mailbox without "@", or without a local part: NIL would mean a group, so
+ * something has to stand there.  The words are Dovecot's; clients know them.
+ */
 #define ADDR_NO_DOMAIN "MISSING_DOMAIN"
+#define ADDR_NO_LOCAL  "MISSING_MAILBOX"
 
 struct addrlist {
 	struct addr *v; /* in the arena */

@@ -87,7 +87,12 @@ lists(void **state)
 		{ "", "" },
 		{ ",,;,", "" },
 		{ "(only a comment)", "" },
-		{ "<>", "[- - '' 'MISSING_DOMAIN']" },
+		{ "<>", "[- - 'MISSING_MAILBOX' 'MISSING_DOMAIN']" },
+		{ "a b c", "['a b c' - 'MISSING_MAILBOX' 'MISSING_DOMAIN']" },
+		{ "a@b@c", "[- - 'a@b' 'c']" },
+		{ "@", "[- - 'MISSING_MAILBOX' 'MISSING_DOMAIN']" },
+		{ "A <a@b> <c@d> x", "['A' - 'a' 'b'][- - 'c' 'd']" },
+		{ "a@b <c@d> e@f", "['a@b' - 'c' 'd']" },
 		{ "\"open", "[- - 'open' 'MISSING_DOMAIN']" },
 	};
 	struct arena *a = arena_new(1 << 20);

@@ -324,7 +324,7 @@ presented_type(struct walk *w, const struct mime_part *p, struct content *c)
 		c->type = message ? STR("message") : STR("text");
 		c->subtype = message ? STR("rfc822") : STR("plain");
 	}
-	if (p->opaque || (p->kind == MIME_LEAF && p->encoding == MIME_OTHER_ENCODING)) {
+	if (p->opaque) {
 		c->type = STR("application");
 		c->subtype = STR("octet-stream");
 	}

@@ -35,7 +35,7 @@ enum mime_encoding { /* RFC 2045 6.1 */
 	MIME_BINARY,
 	MIME_BASE64,
 	MIME_QP,
-	MIME_OTHER_ENCODING, /* unknown: the content is application/octet-stream (RFC 2045 6.4) */
+	MIME_OTHER_ENCODING, /* unknown: content nobody can decode (RFC 2045 6.4) */
 };
 
 /* A stretch of the message. */
