@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "imapd/announce.h"
 #include "imapd/flags.h"
+#include "imapd/heavy.h"
 #include "mail/structure.h"
 
 #define PIECE (64 * 1024)
@@ -234,7 +235,10 @@ cmd_append(struct imap *s, struct command *c)
 	a->spool.fd = -1;
 	a->date.time = wall_s();
 	buf_init(&a->packed, STRUCTURE_MAX);
+	if (!heavy_begin(str_of(s->session.user)))
+		return reply_no(c, "LIMIT", "Too many transfers at the same time");
 	o = append(s, c, a);
+	heavy_end(str_of(s->session.user));
 	buf_free(&a->packed);
 	quota_release(&a->hold);
 	if (a->spool.fd >= 0)

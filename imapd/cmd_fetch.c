@@ -7,6 +7,7 @@
 #include "imapd/fetch.h"
 
 #include "imapd/announce.h"
+#include "imapd/heavy.h"
 #include "imapd/rows.h"
 
 #define MESSAGE_ARENA ((size_t)16 * 1024 * 1024 + MIME_ARENA)
@@ -90,9 +91,13 @@ cmd_fetch(struct imap *s, struct command *c)
 		enable_condstore(s);
 	if (c->uid)
 		program.items |= FETCH_UID;
+	if (program.section_count > 0 && !heavy_begin(str_of(s->session.user)))
+		return reply_no(c, "LIMIT", "Too many transfers at the same time");
 	f.message = arena_new(MESSAGE_ARENA);
 	o = fetch_rows(s, c, &f);
 	arena_free(&f.message);
+	if (program.section_count > 0)
+		heavy_end(str_of(s->session.user));
 	if (o != DONE)
 		return o;
 	if (f.failed) /* RFC 5530 3 */
