@@ -72,6 +72,9 @@ row_of(struct str name)
 
 /* --- answers --- */
 
+static enum outcome reply(struct command *c, enum reply_kind kind, const char *code,
+    const char *format, va_list ap) printf_like(4, 0);
+
 static enum outcome
 reply(struct command *c, enum reply_kind kind, const char *code, const char *format, va_list ap)
 {
