@@ -6,6 +6,8 @@
 #include "base/codec.h"
 #include "base/secret.h"
 
+#define SECRET_ROOM 2048
+
 void
 preauth_init(struct preauth *p, enum preauth_protocol protocol)
 {
@@ -21,6 +23,14 @@ forget(struct buf *b)
 	if (b->room > 0)
 		wipe(b->p, b->room);
 	buf_free(b);
+}
+
+/* Empty, with room for any password at once: growing would leave a copy behind. */
+static void
+begin_secret(struct buf *b)
+{
+	forget(b);
+	(void)buf_room(b, SECRET_ROOM);
 }
 
 void
@@ -91,7 +101,7 @@ enum preauth_want
 preauth_plain(struct preauth *p, struct str user, struct str password)
 {
 	memcpy(p->mechanism, "PLAIN", sizeof("PLAIN"));
-	forget(&p->response);
+	begin_secret(&p->response);
 	buf_putc(&p->response, '\0');
 	buf_put(&p->response, user);
 	buf_putc(&p->response, '\0');
@@ -108,7 +118,7 @@ preauth_begin(struct preauth *p, struct str mechanism, struct str initial, bool 
 	for (size_t i = 0; i < mechanism.n; i++)
 		p->mechanism[i] = ascii_upper(mechanism.p[i]);
 	p->mechanism[mechanism.n] = '\0';
-	forget(&p->response);
+	begin_secret(&p->response);
 	p->has_response = has;
 	return !has || str_eq(initial, STR("=")) || base64_take(&p->response, initial);
 }

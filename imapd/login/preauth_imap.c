@@ -266,6 +266,7 @@ cmd_login(struct preauth *p, struct scan args, struct buf *out)
 		return tagged(p, "NO [PRIVACYREQUIRED] Use STARTTLS first", out);
 	buf_init(&user, PREAUTH_LITERAL_MAX);
 	buf_init(&password, PREAUTH_LITERAL_MAX);
+	(void)buf_room(&password, PREAUTH_LITERAL_MAX); /* growing would leave a copy behind */
 	if (astring(&args, &user) && scan_char(&args, ' ') && astring(&args, &password) &&
 	    scan_end(&args)) {
 		want = preauth_plain(p, buf_str(&user), buf_str(&password));

@@ -251,32 +251,46 @@ judge(struct call *call, struct rpc_in *answer, struct why *why)
 	return o == GONE ? TEMPFAIL : o;
 }
 
+/*
+ * Under the lock: ask once, over the wire there is.  False: the wire was dead
+ * before the request reached anybody, so it may be asked again over the next.
+ */
+static bool
+ask(struct rpc_client *c, struct call *call, uint16_t type, const struct rpc_out *body,
+    struct deadline d)
+{
+	struct rpc_header h = { .type = type };
+	enum outcome o;
+
+	call->wire = wait_wire(c, d);
+	if (call->wire == NULL)
+		return true;
+	call->id = h.id = c->next_id++;
+	LIST_INSERT_HEAD(&c->calls, call, next);
+	(void)pthread_mutex_unlock(&c->lock);
+	o = rpc_send_frame(call->wire->fd, &h, body, d);
+	(void)pthread_mutex_lock(&c->lock);
+	if (o == DONE)
+		wait_answer(c, call, d);
+	else if (o == GONE)
+		wire_break(c, call->wire);
+	LIST_REMOVE(call, next);
+	wire_unref(call->wire);
+	return o != GONE;
+}
+
 enum outcome
 rpc_call(struct rpc_client *c, uint16_t type, const struct rpc_out *body, struct deadline d,
     struct rpc_in *answer, struct why *why)
 {
-	struct rpc_header h = { .type = type };
 	struct call call = { 0 };
-	enum outcome o;
 
 	*answer = (struct rpc_in){ 0 };
 	init_cond(&call.turn);
 	(void)pthread_mutex_lock(&c->lock);
 	c->users++;
-	call.wire = wait_wire(c, d);
-	if (call.wire != NULL) {
-		call.id = h.id = c->next_id++;
-		LIST_INSERT_HEAD(&c->calls, &call, next);
-		(void)pthread_mutex_unlock(&c->lock);
-		o = rpc_send_frame(call.wire->fd, &h, body, d);
-		(void)pthread_mutex_lock(&c->lock);
-		if (o == DONE)
-			wait_answer(c, &call, d);
-		else if (o == GONE)
-			wire_break(c, call.wire);
-		LIST_REMOVE(&call, next);
-		wire_unref(call.wire);
-	}
+	while (!ask(c, &call, type, body, d) && !deadline_passed(d))
+		continue;
 	c->users--;
 	if (c->ending && c->users == 0)
 		(void)pthread_cond_broadcast(&c->attached);
