@@ -1,8 +1,12 @@
-"""mutt in batch mode: sends by its own SMTP, reads and files over IMAP."""
+"""mutt: sends by its own SMTP in batch mode, reads and files over IMAP on a terminal."""
 
 import os
+import pty
+import select
 import shutil
+import signal
 import tempfile
+import time
 import unittest
 
 from lib import env, mailgen
@@ -18,7 +22,7 @@ class Mutt(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.dir, True)
         self.user = pr.new_user("mutt")
 
-    def mutt(self, *words, stdin=None, settings="", timeout=60):
+    def settings(self):
         path = os.path.join(self.dir, "muttrc")
         with open(path, "w", encoding="utf-8") as f:
             f.write(f"""\
@@ -29,10 +33,36 @@ set folder="imaps://localhost:{pr.IMAPS_PORT}/" spoolfile="+INBOX" record="+Sent
 set certificate_file="{pr.CAFILE}" ssl_ca_certificates_file="{pr.CAFILE}" ssl_verify_host=no
 set ssl_force_tls=yes ssl_starttls=yes quit=yes wait_key=no confirmcreate=no confirmappend=no delete=yes
 set move=no mark_old=no sleep_time=0 header_cache="" charset="utf-8" copy=yes
-{settings}
 """)
-        return env.run("mutt", "-F", path, *words, stdin=stdin, timeout=timeout, cwd=self.dir,
+        return path
+
+    def mutt(self, *words, stdin):
+        return env.run("mutt", "-F", self.settings(), *words, stdin=stdin, timeout=60, cwd=self.dir,
                        env={"HOME": self.dir, "TERM": "dumb", "LC_ALL": "C.UTF-8"})
+
+    def mutt_on_terminal(self, keys, timeout=60):
+        """With a terminal of its own, pressing these keys."""
+        words = ["mutt", "-F", self.settings(), "-e", f"push '{keys}'"]
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.chdir(self.dir)
+            os.execvpe("mutt", words, {**os.environ, "HOME": self.dir, "TERM": "xterm", "LC_ALL": "C.UTF-8",
+                                       "LINES": "40", "COLUMNS": "120"})
+        screen = b""
+        until = time.monotonic() + timeout
+        try:
+            while time.monotonic() < until:
+                if select.select([terminal], [], [], 0.5)[0]:
+                    try:
+                        screen += os.read(terminal, 65536)
+                    except OSError:  # it has ended
+                        break
+            else:
+                os.kill(pid, signal.SIGKILL)
+        finally:
+            status = os.waitpid(pid, 0)[1]
+            os.close(terminal)
+        self.assertEqual(status, 0, screen.decode("utf-8", "replace")[-3000:])
 
     def test_sends_and_keeps_a_copy_over_imap(self):
         with pr.imap(self.user) as imap:
@@ -54,9 +84,9 @@ set move=no mark_old=no sleep_time=0 header_cache="" charset="utf-8" copy=yes
         pr.wait_for_count(self.user, 5)
         with pr.imap(self.user) as imap:
             imap.create("Kept")
-        # Batch: limit, tag, save and delete by the commands a person would type, then sync and leave.
-        self.mutt("-e", 'push "<tag-pattern>~s \\"mutt [12]$\\"<enter><tag-prefix><save-message>=Kept<enter>'
-                        '<delete-pattern>~s \\"mutt 5\\"<enter><sync-mailbox><exit>"', stdin="")
+        # Tag, save and delete by the keys a person would press, then sync and leave.
+        self.mutt_on_terminal('<tag-pattern>~s "mutt [12]$"<enter><tag-prefix><save-message>=Kept<enter>'
+                              '<delete-pattern>~s "mutt 5"<enter><sync-mailbox><quit>')
         with pr.imap(self.user) as imap:
             self.assertEqual(expect_ok(imap.select("Kept"))[0], b"2")
             self.assertEqual(expect_ok(imap.select("INBOX"))[0], b"2")

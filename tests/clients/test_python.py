@@ -154,8 +154,8 @@ class Imap(unittest.TestCase):
             expect_ok(imap.copy("1", "INBOX"))
             self.assertEqual(expect_ok(imap.expunge()), [b"2"])
             expect_ok(imap.uid("MOVE", "1", "INBOX"))
-            expect_ok(imap.rename("Projects.2026", "Archive.2026"))
             expect_ok(imap.close())
+            expect_ok(imap.rename("Projects.2026", "Archive.2026"))
             expect_ok(imap.delete("Archive.2026"))
             self.assertEqual(expect_ok(imap.select("INBOX")), [b"2"])
 
