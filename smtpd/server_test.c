@@ -204,6 +204,7 @@ struct rig {
 	struct smtp_server *server;
 	struct tls_context *client_tls;
 	pthread_t thread;
+	bool stopped;
 	uint16_t ports[COUNT_OF(smtp_services)];
 };
 
@@ -288,7 +289,8 @@ set_up(void **state)
 static int
 tear_down(void **state)
 {
-	lot_stop(rig.lot, deadline_in(1000));
+	if (!rig.stopped)
+		lot_stop(rig.lot, deadline_in(1000));
 	(void)pthread_join(rig.thread, NULL);
 	lot_free(&rig.lot);
 	pool_free(&rig.pool);
@@ -513,6 +515,7 @@ drain(void **state)
 	say(busy, "RCPT TO:<ann@example.test>\r\n", "250");
 	say(busy, "DATA\r\n", "354");
 	lot_stop(rig.lot, deadline_in(5000));
+	rig.stopped = true;
 	hear(idle, "421", NULL);
 	say(busy, "a: b\r\n\r\ntext\r\n.\r\n", "250");
 	hear(busy, "421", NULL);

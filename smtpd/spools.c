@@ -97,7 +97,7 @@ fetch_later(void *arg)
 	(void)pthread_mutex_unlock(&s->lock);
 }
 
-/* Take the newest; give those back that are too old. */
+/* Take the oldest; give those back that are too old. */
 static bool
 pop(struct spools *s, struct deliver_spool *out)
 {
@@ -113,8 +113,10 @@ pop(struct spools *s, struct deliver_spool *out)
 	s->n -= old;
 	memmove(s->kept, s->kept + old, s->n * sizeof(s->kept[0]));
 	found = s->n > 0;
-	if (found && out != NULL)
-		*out = s->kept[--s->n].spool;
+	if (found && out != NULL) {
+		*out = s->kept[0].spool;
+		memmove(s->kept, s->kept + 1, --s->n * sizeof(s->kept[0]));
+	}
 	low = found && s->n < SPOOLS_LOW && !s->fetching;
 	if (low)
 		s->fetching = true;
