@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "imapd/mailbox.h"
+#include "imapd/pop3/pop3.h"
 #include "imapd/service.h"
 #include "mail/charset.h"
 #include "run/confine.h"
@@ -123,6 +124,7 @@ main(void)
 	sh.d.lim = imap_limits_default;
 	sh.d.message_bytes = daemon_conf(dm)->message_size;
 	sh.d.version = VERSION;
+	sh.d.begin_pop3 = pop3_begin;
 	sh.d.boxes = mailboxes_new();
 	open_store(&sh, dm, root);
 	confine_to(root);
