@@ -201,7 +201,8 @@ take_result(struct run *r, uint32_t i, const struct relay_result *result, bool *
 						       : FATE_LATER;
 	const struct env_target *t = &r->env.targets[i];
 
-	*reached |= result->mta.n > 0;
+	/* The DNS may have spoken for the destination: that is an answer too. */
+	*reached |= result->mta.n > 0 || result->outcome == PERMFAIL;
 	note(r, i, fate, result->status, result->reply, result->mta);
 	if (result->outcome == DONE)
 		COUNT(r->queue->deliver, relayed);
