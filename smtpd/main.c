@@ -40,17 +40,6 @@ settings_from(struct daemon *d, struct smtp_settings **out, struct why *why)
 	return o;
 }
 
-static enum outcome
-reload(struct daemon *d, void *arg, struct why *why)
-{
-	struct smtp_settings *settings;
-	enum outcome o = settings_from(d, &settings, why);
-
-	if (o == DONE)
-		smtp_server_set(me.server, settings);
-	return o;
-}
-
 static void
 wire(const char *peer, int fd, void *arg)
 {
@@ -61,6 +50,32 @@ static void
 accepted(int fd, void *arg)
 {
 	smtp_server_accept(me.server, arg, me.lot, fd);
+}
+
+/* Each service may have several, and a reload may bring more. */
+static void
+take_listeners(struct daemon *d)
+{
+	int fd;
+
+	for (size_t i = 0; i < COUNT_OF(smtp_services); i++) {
+		const struct smtp_service *service = &smtp_services[i];
+
+		while ((fd = daemon_listener(d, service->name)) >= 0)
+			lot_listen(me.lot, fd, accepted, (void *)(uintptr_t)service);
+	}
+}
+
+static enum outcome
+reload(struct daemon *d, void *arg, struct why *why)
+{
+	struct smtp_settings *settings;
+
+	if (settings_from(d, &settings, why) != DONE)
+		return PERMFAIL;
+	smtp_server_set(me.server, settings);
+	take_listeners(d);
+	return DONE;
 }
 
 int
@@ -84,13 +99,7 @@ main(void)
 	me.backend = rpc_backend_new(pool);
 	me.server = smtp_server_new(rpc_backend_table(me.backend), settings);
 	daemon_on_wire(d, wire, NULL);
-	for (size_t i = 0; i < COUNT_OF(smtp_services); i++) {
-		const struct smtp_service *service = &smtp_services[i];
-		int fd = daemon_listener(d, service->name);
-
-		if (fd >= 0)
-			lot_listen(me.lot, fd, accepted, (void *)(uintptr_t)service);
-	}
+	take_listeners(d);
 	daemon_serve(d, me.lot, &hooks, drain_ms);
 	lot_free(&me.lot);
 	pool_free(&pool);
