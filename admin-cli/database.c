@@ -95,9 +95,12 @@ cli_db(struct cli *c)
 	if (s != STATUS_DONE)
 		return s;
 	c->profile = profile_new();
-	if (profile_load(c->profile, cli_share(c, "sql/profiles/postroom.sql"), &why) != DONE)
-		return cli_fail(c, STATUS_FAILED, "is Postroom installed completely?",
-		    "the SQL statements cannot be read: %s", why.text);
+	if (profile_builtin(c->profile, "postroom", &why) != DONE ||
+	    (c->conf->database_statements[0] != '\0' &&
+		profile_load(c->profile, c->conf->database_statements, &why) != DONE))
+		return cli_fail(c, STATUS_FAILED,
+		    "the setting database_statements names a file of yours",
+		    "the SQL statements cannot be used: %s", why.text);
 	return STATUS_DONE;
 }
 

@@ -13,13 +13,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "admin-cli/daemon.h"
 #include "admin-cli/mailbox.h"
 #include "conf/conf.h"
+#include "rpc/auth_client.h"
 #include "rpc/imap_proto.h"
 #include "store/home.h"
 
 #define STORE_WAIT_MS 10000
 #define KICK_WAIT_MS  2000
+#define ASK_WAIT_MS   2000
 #define NOTE_NAME     "account.json"
 #define NOTE_MAX      65536
 #define REMOVED       ".removed"
@@ -37,9 +40,20 @@ struct str
 mail_home(struct cli *c, struct str address, struct str domain, struct str home_column)
 {
 	ptrdiff_t at = str_rchr(address, '@');
+	struct rpc_client *authd;
+	struct auth_home home;
+	bool known = false;
 
 	if (home_column.n > 0)
 		return home_column;
+	/* authd knows the template (mailbox_home), and how unusual names are written. */
+	authd = cli_conf(c) == STATUS_DONE ? daemon_try(c, "authd") : NULL;
+	if (authd != NULL)
+		known = auth_home(authd, address, deadline_in(ASK_WAIT_MS), c->arena, &home,
+			    NULL) == DONE;
+	rpc_client_free(&authd);
+	if (known)
+		return home.home;
 	assert(at > 0);
 	return str_of(arena_printf(c->arena, STR_FMT "/" STR_FMT, STR_ARG(domain),
 	    STR_ARG(str_first(address, (size_t)at))));

@@ -68,12 +68,13 @@ mailbox_remove(struct cli *c)
 
 	if (s == STATUS_DONE)
 		s = mailbox_row(c, address, domain, &row);
-	if (s == STATUS_DONE)
-		s = forget(c, address);
+	if (s != STATUS_DONE)
+		return s;
+	home = mail_home(c, address, domain, db_cell(&row, 0, "home"));
+	s = forget(c, address);
 	if (s != STATUS_DONE)
 		return s;
 	sessions_end(c, address);
-	home = mail_home(c, address, domain, db_cell(&row, 0, "home"));
 	s = mail_set_aside(c, home, make_note(c, &row), &had);
 	if (s != STATUS_DONE)
 		return s;

@@ -96,10 +96,10 @@ class Before(unittest.TestCase):
     def setUpClass(cls):
         maps = f"socketmap:unix:{pr.SOCKETMAP_SOCKET}"
         cls.postfix = peers.Postfix(pr, f"""\
-virtual_mailbox_domains = {maps}:virtual-domains
-virtual_mailbox_maps = {maps}:virtual-mailboxes
-virtual_alias_maps = {maps}:virtual-aliases
-smtpd_sender_login_maps = {maps}:sender-logins
+virtual_mailbox_domains = {maps}:virtual_mailbox_domains
+virtual_mailbox_maps = {maps}:virtual_mailbox_maps
+virtual_alias_maps = {maps}:virtual_alias_maps
+smtpd_sender_login_maps = {maps}:smtpd_sender_login_maps
 virtual_transport = lmtp:unix:{pr.LMTP_SOCKET}
 default_transport = error:no other domain here
 smtpd_relay_restrictions = reject_unauth_destination
