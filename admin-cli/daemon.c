@@ -11,7 +11,9 @@
 static const char *
 socket_path(struct cli *c, const char *name)
 {
-	return arena_printf(c->arena, "%s/%s.sock", c->conf->run_dir, name);
+	struct conf_socket s = conf_socket(c->conf, arena_printf(c->arena, "%s.sock", name));
+
+	return arena_cstr(c->arena, str_of(s.path));
 }
 
 struct rpc_client *
