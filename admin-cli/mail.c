@@ -336,17 +336,14 @@ void
 sessions_end(struct cli *c, struct str address)
 {
 	for (uint64_t shard = 0; shard < c->conf->imap_shards; shard++) {
-		struct rpc_client *client;
+		struct rpc_client *client =
+		    daemon_try(c, arena_printf(c->arena, "imapd-%u", (unsigned)shard));
 		struct rpc_in answer;
 		struct rpc_out body;
 		struct why why;
-		int fd = rpc_connect(
-		    arena_printf(c->arena, "%s/imapd-%u.sock", c->conf->run_dir, (unsigned)shard));
 
-		if (fd < 0)
+		if (client == NULL)
 			continue;
-		client = rpc_client_new("imapd");
-		rpc_client_attach(client, fd);
 		rpc_out_init(&body);
 		rpc_put_u64(&body, 0);
 		rpc_put_str(&body, address);
