@@ -183,6 +183,9 @@ tell_material(struct super *s, struct child *c)
 	if (c->role->password)
 		child_tell(c, CONTROL_VALUE, "database_password",
 		    secret_reveal(&s->material.password), -1);
+	if (c->role->smarthost)
+		child_tell(c, CONTROL_VALUE, "smarthost_password",
+		    secret_reveal(&s->material.smarthost_password), -1);
 }
 
 static void

@@ -81,10 +81,10 @@ read_certificate(const struct conf *c, int *out, struct buf *errors)
 	return good && *out >= 0;
 }
 
+/* The first line of a file; nothing where no file is set. */
 static bool
-read_password(const struct conf *c, struct secret *out, struct buf *errors)
+read_password(const char *option, const char *path, struct secret *out, struct buf *errors)
 {
-	const char *path = c->database_password_file;
 	struct buf text;
 	struct str line, rest;
 	bool good;
@@ -92,7 +92,7 @@ read_password(const struct conf *c, struct secret *out, struct buf *errors)
 	if (path[0] == '\0')
 		return true;
 	buf_init(&text, SECRET_MAX + 2);
-	good = load("database_password_file", path, &text, errors);
+	good = load(option, path, &text, errors);
 	if (good) {
 		(void)str_cut(buf_str(&text), '\n', &line, &rest);
 		good = secret_set(out, str_trim(line));
@@ -118,7 +118,12 @@ material_read(const struct conf *c, struct material *out, struct buf *errors)
 	if (!good)
 		buf_printf(errors, "no memory file for the settings\n");
 	good = read_certificate(c, &out->certificate, errors) && good;
-	good = read_password(c, &out->password, errors) && good;
+	good = read_password(
+		   "database_password_file", c->database_password_file, &out->password, errors) &&
+	       good;
+	good = read_password("smarthost_password_file", c->smarthost_password_file,
+		   &out->smarthost_password, errors) &&
+	       good;
 	if (!good)
 		material_free(out);
 	return good ? DONE : PERMFAIL;
@@ -130,4 +135,5 @@ material_free(struct material *m)
 	fd_close(&m->settings);
 	fd_close(&m->certificate);
 	secret_free(&m->password);
+	secret_free(&m->smarthost_password);
 }

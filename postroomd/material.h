@@ -1,6 +1,6 @@
 /*
  * material.h - what daemons are handed as text: the settings, the
- * certificate with its key, the database password.  Read here as root, since
+ * certificate with its key, the passwords for others.  Read here as root, since
  * the daemons open no files.
  */
 #ifndef POSTROOMD_MATERIAL_H
@@ -13,9 +13,10 @@
 #define CERTIFICATE_MAX (256 * 1024)
 
 struct material {
-	int settings;    /* sealed memfd: conf_print's text */
-	int certificate; /* sealed memfd: PEM chain, then PEM key; -1: no TLS */
-	struct secret password;
+	int settings;           /* sealed memfd: conf_print's text */
+	int certificate;        /* sealed memfd: PEM chain, then PEM key; -1: no TLS */
+	struct secret password; /* the database's */
+	struct secret smarthost_password;
 };
 
 /* PERMFAIL: something cannot be read; `errors` says what, *out is empty. */

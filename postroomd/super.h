@@ -39,6 +39,7 @@ struct role {
 	bool sharded;     /* one process for each of imap_shards, NAME-0 and up */
 	bool certificate; /* gets the TLS certificate and key */
 	bool password;    /* gets the database password */
+	bool smarthost;   /* gets the smarthost's password */
 	bool mail, queue; /* gets these directories */
 	int oom_score;    /* the higher, the sooner the kernel takes it */
 	enum stop_phase stop;

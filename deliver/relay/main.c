@@ -47,6 +47,7 @@ on_reload(struct daemon *daemon, void *arg, struct why *why)
 	struct relay *relay = arg;
 	struct conf *conf = conf_ref(daemon_conf(daemon)), *old_conf;
 	struct tls_context *tls = make_tls(conf, why), *old_tls;
+	char *old_password;
 
 	if (tls == NULL && conf->relay_tls != SMTP_TLS_NONE) {
 		conf_unref(&conf);
@@ -55,9 +56,13 @@ on_reload(struct daemon *daemon, void *arg, struct why *why)
 	(void)pthread_mutex_lock(&relay->lock);
 	old_conf = relay->conf;
 	old_tls = relay->tls;
+	old_password = relay->password;
+	relay->password = xstrdup(daemon_value(daemon, "smarthost_password"));
 	relay->conf = conf;
 	relay->tls = tls;
 	(void)pthread_mutex_unlock(&relay->lock);
+	explicit_bzero(old_password, strlen(old_password));
+	free(old_password);
 	conf_unref(&old_conf);
 	tls_context_unref(&old_tls);
 	return DONE;

@@ -21,6 +21,7 @@ struct attempt {
 	struct arena *arena;
 	struct conf *conf;       /* ours */
 	struct tls_context *tls; /* ours */
+	const char *password;    /* in the arena */
 	struct relay_result *results;
 	/* Of those that have no word yet: the job for the next host, and where each stands. */
 	struct relay_job rest;
@@ -88,7 +89,7 @@ settings_of(const struct attempt *a)
 		.tls = a->tls == NULL ? SMTP_TLS_NONE : (enum smtp_tls)a->conf->relay_tls,
 		.context = a->tls,
 		.user = smart ? a->conf->smarthost_user : NULL,
-		.password = a->relay->password,
+		.password = a->password,
 	};
 }
 
@@ -190,6 +191,7 @@ begin(struct attempt *a, struct relay *relay, const struct relay_job *job, struc
 	(void)pthread_mutex_lock(&relay->lock);
 	a->conf = conf_ref(relay->conf);
 	a->tls = relay->tls != NULL ? tls_context_ref(relay->tls) : NULL;
+	a->password = arena_cstr(arena, str_of(relay->password));
 	(void)pthread_mutex_unlock(&relay->lock);
 }
 

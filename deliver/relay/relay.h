@@ -14,9 +14,9 @@
 struct relay {
 	struct dns *dns;
 	struct idle *idle;
-	char *password; /* of the smarthost; "" none */
 	pthread_mutex_t lock;
-	/* Guarded by lock; each attempt takes references. */
+	/* Guarded by lock; each attempt takes references, or a copy. */
+	char *password; /* of the smarthost; "" none */
 	struct conf *conf;
 	struct tls_context *tls;
 };
