@@ -233,6 +233,9 @@ wire(const char *peer, struct rpc_server *s)
 	rpc_backend_wire(rig.backend, peer, fd[1]);
 }
 
+/* Loopback is a stranger here. */
+#define USUAL "hostname = mail.example.test\ntrusted_networks = 192.0.2.0/24\n"
+
 static struct smtp_settings *
 settings(const char *text)
 {
@@ -264,8 +267,7 @@ set_up(void **state)
 	rig.pool = pool_new(&limits);
 	rig.lot = lot_new(rig.pool);
 	rig.backend = rpc_backend_new(rig.pool);
-	rig.server = smtp_server_new(rpc_backend_table(rig.backend),
-	    settings("hostname = mail.example.test\ntrusted_networks = 192.0.2.0/24\n"));
+	rig.server = smtp_server_new(rpc_backend_table(rig.backend), settings(USUAL));
 	wire("authd", rig.world.authd);
 	wire("deliver", rig.world.deliver);
 	assert_int_equal(
@@ -468,6 +470,29 @@ crowd(void **state)
 		(void)usleep(1000);
 }
 
+/* The address of the clients does not count here: what counts is that there are too many. */
+#define SMALL "hostname = small.example.test\nsmtp_connections = 10\n"
+
+/* faults.md 42: at the limit the one who is here longest goes, over it newcomers do. */
+static void
+shedding(void **state)
+{
+	struct io *held[11];
+
+	smtp_server_set(rig.server, settings(SMALL));
+	for (size_t i = 0; i < COUNT_OF(held); i++) {
+		held[i] = dial(0);
+		hear(held[i], "220", NULL);
+	}
+	hear(held[0], "421", NULL);
+	say(held[1], "NOOP\r\n", "250");
+	for (size_t i = 0; i < COUNT_OF(held); i++)
+		io_free(&held[i]);
+	while (lot_count(rig.lot) > 0)
+		(void)usleep(1000);
+	smtp_server_set(rig.server, settings(USUAL));
+}
+
 /* deliver is started anew: spools of the old one are void, mail flows on. */
 static void
 new_wire(void **state)
@@ -531,6 +556,7 @@ main(void)
 		cmocka_unit_test(starttls_and_login),
 		cmocka_unit_test(implicit_tls),
 		cmocka_unit_test(crowd),
+		cmocka_unit_test(shedding),
 		cmocka_unit_test(new_wire),
 		cmocka_unit_test(reload),
 		cmocka_unit_test(drain),
