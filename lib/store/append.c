@@ -113,7 +113,7 @@ link_or_copy(struct folder *f, int fd, uint64_t size, const char *name)
 }
 
 /* RFC 3501 9: flag-keyword is an atom. */
-static bool
+bool
 keyword_valid(struct str k)
 {
 	if (k.n == 0 || k.n > KEYWORD_NAME_MAX)

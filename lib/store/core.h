@@ -5,7 +5,7 @@
  *	1  folder.lock    the folder's state; held over reading and appending to
  *	                  the log, never over a sync or the reading of a directory
  *	2  body.lock      rows
- *	3  dirsync.lock, store.lock, home's holds: leaves
+ *	3  sync_group.lock, store.lock, home's holds: leaves
  * The log's file lock is taken inside folder.lock.  Two folders (copy) are
  * never locked at once.
  */
@@ -61,9 +61,9 @@ struct home {
 
 /* --- a folder --- */
 
-/* Callers who share a directory's fsync (dirsync.c). */
+/* Callers who share a directory's fsync (cursync.c). */
 struct sync_waiter;
-struct dirsync {
+struct sync_group {
 	pthread_mutex_t lock;
 	pthread_cond_t done;
 	struct sync_waiter *waiting; /* for the next sync */
@@ -75,10 +75,11 @@ struct opened {
 	int dir, cur; /* ours */
 	struct gen *gen;
 	struct tail tail;
-	struct dirsync sync;
+	struct sync_group sync;
 	pthread_cond_t scanned;
 	bool scanning;
 	bool rebuilding;
+	bool compacting;
 };
 
 struct folder {
@@ -171,10 +172,12 @@ void folder_tell(struct folder *f, uint64_t modseq);
  * fsync of a directory whose change was made before the call, shared with
  * others who call at the same time.  False: errno; ETIMEDOUT at the deadline.
  */
-void dirsync_init(struct dirsync *ds);
-void dirsync_free(struct dirsync *ds);
-must_use bool dirsync(struct store *s, struct dirsync *ds, int dir, struct deadline d);
+void sync_group_init(struct sync_group *ds);
+void sync_group_free(struct sync_group *ds);
+must_use bool sync_shared(struct store *s, struct sync_group *ds, int dir, struct deadline d);
 
+/* Out of the list of idle folders: it is parked. */
+void folder_unidle(struct store *s, struct folder *f);
 /* Park and perhaps free the folder idle the longest; false: there is none. */
 bool store_evict(struct store *s, bool all);
 
@@ -243,12 +246,32 @@ struct dir_span dir_span_end(int dir, int64_t before, int64_t begun_us);
 /* Link an open file into cur/ under a name, or a copy of it where links do not reach. */
 must_use bool link_or_copy(struct folder *f, int fd, uint64_t size, const char *name);
 
+bool keyword_valid(struct str k);
+/* `dovecot-keywords` of a folder: names by letter, each from str_dup. */
+uint32_t keywords_read_file(int dir, struct str out[static 26]);
+
+/* Ranges of UIDs for a record: rows at neighbouring positions join. */
+struct ranges {
+	struct seqrange *v; /* ours */
+	size_t n, room;
+	uint32_t last_at;
+};
+void ranges_add(struct ranges *r, uint32_t at, uint32_t uid);
+
+/* Replace a long log by a new generation, if nobody else is doing so (compact.c).  Unlocked. */
+must_use enum outcome folder_compact(struct folder *f, struct deadline d, struct why *why);
+/* Locked. */
+bool folder_wants_compaction(const struct folder *f);
+
 /*
  * The bits of these keywords, new ones with records in the batch.  Log
  * locked, rows there.  PERMFAIL: no atom, or too many.
  */
 must_use enum outcome keyword_bits(struct folder *f, struct batch *b, const struct str *names,
     size_t n, bool create, uint64_t *bits, struct why *why);
+
+/* faults.md 15: each component is a name and nothing else. */
+bool home_path_clean(struct str path);
 
 /* Subscribed names in UTF-8, in the arena (subscriptions.c). */
 must_use enum outcome subscriptions_read(
@@ -286,6 +309,12 @@ int maildir_make(struct store *s, const char *path);
 
 /* The directory for what is expunged from this folder; -1 with errno. */
 int aside_open(struct folder *f, bool make);
+/*
+ * Take these messages out: those of `uids` (NULL: all), with keep into the
+ * directory for them, else for good.  folder_expunge and MOVE.
+ */
+must_use enum outcome expunge_rows(struct folder *f, const struct seqset *uids, bool only_deleted,
+    bool keep, struct deadline d, struct seqset *expunged, uint64_t *modseq, struct why *why);
 /* Whether a delivery's file was set aside from this folder. */
 bool aside_has_delivery(struct folder *f, struct str id);
 

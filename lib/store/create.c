@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "store/core.h"
+#include "store/names.h"
 
 static bool
 write_first(struct folder *f, int dir, uint32_t uidvalidity)
@@ -25,19 +27,23 @@ write_first(struct folder *f, int dir, uint32_t uidvalidity)
 		.uid_ceiling = 1 + CEILING_STEP,
 		.modseq_ceiling = 1 + CEILING_STEP,
 	};
+	struct str keywords[NAME_KEYWORDS];
 	struct index_header h;
 	bool ok;
 	int fd, e;
 
+	/* What letters in file names mean, if another index knew it. */
+	s.keywords = keywords;
+	s.keyword_count = keywords_read_file(dir, keywords);
 	memcpy(t.boot, f->store->boot, BOOT_LEN);
 	(void)unlinkat(dir, INDEX_NEW, 0);
 	fd = fs_open(dir, INDEX_NEW, O_RDWR | O_CREAT | O_EXCL, 0600);
-	if (fd < 0)
-		return false;
-	ok = snapshot_write(fd, &s, &h) && renameat(dir, INDEX_NEW, dir, INDEX_NAME) == 0 &&
-	     fsync(dir) == 0;
+	ok = fd >= 0 && snapshot_write(fd, &s, &h) &&
+	     renameat(dir, INDEX_NEW, dir, INDEX_NAME) == 0 && fsync(dir) == 0;
 	e = errno;
-	(void)close(fd);
+	for (uint32_t i = 0; i < s.keyword_count; i++)
+		free((char *)(uintptr_t)keywords[i].p);
+	fd_close(&fd);
 	if (!ok)
 		(void)unlinkat(dir, INDEX_NEW, 0);
 	errno = e;

@@ -148,6 +148,14 @@ store_evict(struct store *s, bool all)
 	return true;
 }
 
+void
+folder_unidle(struct store *s, struct folder *f)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	idle_remove(s, f);
+	(void)pthread_mutex_unlock(&s->lock);
+}
+
 /* --- open and parked --- */
 
 void
@@ -157,7 +165,7 @@ folder_park(struct folder *f)
 	body_free(&f->body);
 	if (f->o == NULL)
 		return;
-	dirsync_free(&f->o->sync);
+	sync_group_free(&f->o->sync);
 	(void)pthread_cond_destroy(&f->o->scanned);
 	gen_unref(&f->o->gen);
 	fd_close(&f->o->cur);
@@ -197,7 +205,7 @@ opened_new(int dir, int cur)
 
 	o->dir = dir;
 	o->cur = cur;
-	dirsync_init(&o->sync);
+	sync_group_init(&o->sync);
 	(void)pthread_condattr_init(&a);
 	(void)pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&o->scanned, &a);

@@ -240,6 +240,12 @@ gen_map(struct gen *g, bool *damaged)
 }
 
 bool
+gen_names_sound(const struct gen *g)
+{
+	return gen_sound(g, g->h.names_at, (size_t)(g->h.keywords_at - g->h.names_at));
+}
+
+bool
 gen_name(const struct gen *g, uint64_t ref, char out[static BASE_MAX + 1], struct str *name)
 {
 	uint64_t at = NAME_AT(ref);

@@ -13,8 +13,8 @@
 #include "store/core.h"
 
 /* faults.md 15: each component is a name and nothing else. */
-static bool
-path_clean(struct str path)
+bool
+home_path_clean(struct str path)
 {
 	struct str part, rest = path;
 
@@ -64,7 +64,7 @@ store_home(struct store *s, struct str path, bool create, struct home **out, str
 	struct stat st;
 
 	*out = NULL;
-	if (!path_clean(path))
+	if (!home_path_clean(path))
 		return fail(PERMFAIL, why, 550, "5.1.1", "That is no place for a mailbox");
 	h = home_find_or_new(s, path);
 	if (fstatat(s->c.root, h->path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode)) {

@@ -54,6 +54,8 @@ must_use bool gen_map(struct gen *g, bool *damaged);
 /* True when these octets of the mapped snapshot stand in blocks with a right sum. */
 bool gen_sound(const struct gen *g, uint64_t at, size_t n);
 
+bool gen_names_sound(const struct gen *g);
+
 /* A row's base name; false on a reading error, a wrong sum or a ref that leads nowhere. */
 must_use bool gen_name(
     const struct gen *g, uint64_t ref, char out[static BASE_MAX + 1], struct str *name);

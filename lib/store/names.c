@@ -76,10 +76,12 @@ name_make(int64_t arrived, struct str id, const char *host, uint64_t size, uint6
 {
 	/* Room for ":2," and all letters behind it, within the 255 of a file name. */
 	const int most = BASE_MAX - 3 - NAME_KEYWORDS - (int)COUNT_OF(letters);
-	int n = snprintf(out, BASE_MAX + 1, "%lld." OWN_MARK STR_FMT ".%s,S=%llu,W=%llu",
-	    (long long)MAX(arrived, (int64_t)0), STR_ARG(id), host, (unsigned long long)size,
-	    (unsigned long long)vsize);
+	int n = snprintf(out, BASE_MAX + 1, "%lld." OWN_MARK STR_FMT ".%s,S=%llu",
+	    (long long)MAX(arrived, (int64_t)0), STR_ARG(id), host, (unsigned long long)size);
 
+	if (n > 0 && n <= most && vsize < VSIZE_UNKNOWN)
+		n += snprintf(
+		    out + n, (size_t)(BASE_MAX + 1 - n), ",W=%llu", (unsigned long long)vsize);
 	return n > 0 && n <= most;
 }
 

@@ -396,8 +396,18 @@ folder_scan(struct folder *f, enum scan_how how, struct deadline d, struct why *
 	if (r == DONE && (how != SCAN_IF_CHANGED || !folder_dirs_clean(f))) {
 		read_all = how != SCAN_IF_CHANGED || !cur_clean(f);
 		scan_know(&s);
+		if (s.names_bad) {
+			/* Rows we cannot name go, and their files get new UIDs. */
+			scan_free(&s);
+			s = (struct scan_state){ .f = f, .how = how };
+			r = index_rebuild(f, d, why);
+			if (r == DONE)
+				scan_know(&s);
+			read_all = true;
+		}
 		folder_unlock(f);
-		r = scan(&s, read_all, d, why);
+		if (r == DONE)
+			r = scan(&s, read_all, d, why);
 		scan_free(&s);
 		(void)pthread_mutex_lock(&f->lock);
 	}

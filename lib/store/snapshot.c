@@ -78,11 +78,8 @@ put_names(struct out *o, const struct snapshot *s)
 		char room[BASE_MAX + 1];
 		struct str name;
 
-		if (!gen_name(s->names, s->rows[i].name_ref, room, &name)) {
-			if (errno == 0)
-				errno = EIO;
+		if (!gen_name(s->names, s->rows[i].name_ref, room, &name))
 			return false;
-		}
 		out_put(o, name.p, name.n);
 	}
 	return true;

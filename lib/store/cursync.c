@@ -1,5 +1,5 @@
 /*
- * dirsync.c - one fsync for all who changed a directory at the same time.
+ * cursync.c - one fsync for all who changed a directory at the same time.
  *
  * Whoever finds no sync running leads: it takes all who wait, itself
  * included, and syncs for them.  Those who come meanwhile wait for the next,
@@ -21,11 +21,11 @@ struct sync_waiter {
 };
 
 void
-dirsync_init(struct dirsync *ds)
+sync_group_init(struct sync_group *ds)
 {
 	pthread_condattr_t a;
 
-	*ds = (struct dirsync){ 0 };
+	*ds = (struct sync_group){ 0 };
 	(void)pthread_mutex_init(&ds->lock, NULL);
 	(void)pthread_condattr_init(&a);
 	(void)pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
@@ -34,7 +34,7 @@ dirsync_init(struct dirsync *ds)
 }
 
 void
-dirsync_free(struct dirsync *ds)
+sync_group_free(struct sync_group *ds)
 {
 	assert(ds->waiting == NULL && !ds->running);
 	(void)pthread_cond_destroy(&ds->done);
@@ -42,7 +42,7 @@ dirsync_free(struct dirsync *ds)
 }
 
 static void
-lead(struct store *s, struct dirsync *ds, int dir)
+lead(struct store *s, struct sync_group *ds, int dir)
 {
 	struct sync_waiter *batch = ds->waiting, *next;
 	int error;
@@ -70,7 +70,7 @@ lead(struct store *s, struct dirsync *ds, int dir)
 }
 
 static void
-leave_queue(struct dirsync *ds, struct sync_waiter *w)
+leave_queue(struct sync_group *ds, struct sync_waiter *w)
 {
 	struct sync_waiter **at = &ds->waiting;
 
@@ -80,7 +80,7 @@ leave_queue(struct dirsync *ds, struct sync_waiter *w)
 }
 
 bool
-dirsync(struct store *s, struct dirsync *ds, int dir, struct deadline d)
+sync_shared(struct store *s, struct sync_group *ds, int dir, struct deadline d)
 {
 	struct sync_waiter *w = xcalloc(1, sizeof(*w));
 	struct timespec until = {
