@@ -212,7 +212,7 @@ record(struct copying *c, struct copy_result *out, struct why *why)
 		if (o->name == NULL)
 			continue;
 		buf_clear(&packed);
-		(void)gen_packed(c->gen, &o->row, &packed);
+		(void)!gen_packed(c->gen, &o->row, &packed);
 		b.totals.modseq = modseq;
 		uid = append_put(&b,
 		    &(struct new_msg){
