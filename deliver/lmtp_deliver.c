@@ -114,7 +114,7 @@ put_lines(const struct lmtp_service *service, const struct lmtp_message *m, stru
 		only.target_count = m->recipients[0].target_count;
 	}
 	fill_envelope(m, &only, m->count == 1 ? 1 : 0, &e);
-	(void)deliver_prefix(&e, lines);
+	(void)!deliver_prefix(&e, lines); /* addresses were bounded when they came */
 	*skip = lines->n;
 	(void)snprintf(id, sizeof(id), "%016" PRIx64, m->id);
 	(void)received_put(

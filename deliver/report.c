@@ -202,7 +202,7 @@ send_to(struct deliver *d, const struct env *env, struct message *m, const struc
 		fill_dsn(&dsn, env, r, str_of(conf->hostname), e.id, arena);
 		e.flags = (dsn.eightbit ? DELIVER_EIGHTBIT : 0) | (dsn.utf8 ? DELIVER_SMTPUTF8 : 0);
 		buf_init(&prefix, 4 * DELIVER_ADDRESS_MAX);
-		(void)deliver_prefix(&e, &prefix);
+		(void)!deliver_prefix(&e, &prefix); /* a bounded address */
 		o = write_report(d, &dsn, buf_str(&prefix), m, e.id, &own, why);
 		buf_free(&prefix);
 		if (o == DONE) {
