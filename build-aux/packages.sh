@@ -13,7 +13,7 @@ packages_check=(
     postfix swaks curl isync mutt xfsprogs strace
 )
 packages_webmail=(
-    roundcube roundcube-core roundcube-sqlite3 roundcube-plugins php-cli php-mysql php-sqlite3
+    roundcube-core roundcube-sqlite3 roundcube-plugins php-cgi php-cli php-mysql php-sqlite3
     chromium chromium-driver
 )
 
