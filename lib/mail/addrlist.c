@@ -157,6 +157,24 @@ dot(struct parser *p)
 	p->after_dot = true;
 }
 
+/* An atom or a domain literal, which may have been folded. */
+static bool
+scan_domain_part(struct scan *s, struct buf *out)
+{
+	struct str part;
+
+	if (lex_atom(s, &part)) {
+		(void)buf_put(out, part);
+		return true;
+	}
+	if (!lex_literal(s, &part))
+		return false;
+	for (size_t i = 0; i < part.n; i++)
+		if (part.p[i] != '\r' && part.p[i] != '\n' && part.p[i] != '\0')
+			(void)buf_putc(out, part.p[i]);
+	return true;
+}
+
 /*
  * Behind "@": atoms, dots and a literal, with blanks and comments between
  * (RFC 5322 4.4).  A word behind blanks with no dot in between is no more of it.
@@ -166,7 +184,6 @@ domain(struct parser *p)
 {
 	struct scan s = p->in;
 	bool joined = true;
-	struct str part;
 
 	buf_clear(&p->domain);
 	for (;;) {
@@ -174,8 +191,7 @@ domain(struct parser *p)
 		if (scan_char(&s, '.')) {
 			(void)buf_putc(&p->domain, '.');
 			joined = true;
-		} else if (joined && (lex_atom(&s, &part) || lex_literal(&s, &part))) {
-			(void)buf_put(&p->domain, part);
+		} else if (joined && scan_domain_part(&s, &p->domain)) {
 			joined = false;
 		} else {
 			break;
@@ -202,14 +218,13 @@ static void
 route(struct parser *p)
 {
 	struct scan s = p->in;
-	struct str part;
 
 	buf_clear(&p->route);
 	for (;;) {
 		lex_cfws(&s, NULL);
-		if (lex_atom(&s, &part) || lex_literal(&s, &part))
-			(void)buf_put(&p->route, part);
-		else if (scan_char(&s, '@'))
+		if (scan_domain_part(&s, &p->route))
+			continue;
+		if (scan_char(&s, '@'))
 			(void)buf_putc(&p->route, '@');
 		else if (scan_char(&s, ','))
 			(void)buf_putc(&p->route, ',');

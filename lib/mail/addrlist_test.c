@@ -75,6 +75,7 @@ lists(void **state)
 		{ "=?utf-8?q?J=C3=BCrgen?= <j@x.test>",
 		    "['=?utf-8?q?J=C3=BCrgen?=' - 'j' 'x.test']" },
 		{ "J\xc3\xbcrgen <j@x.test>", "['J\xc3\xbcrgen' - 'j' 'x.test']" },
+		{ "ann@[192.\r\n 0]", "[- - 'ann' '[192. 0]']" },
 		{ "ann@[192.0.2.1]", "[- - 'ann' '[192.0.2.1]']" },
 		{ "a@x.test; b@y.test", "[- - 'a' 'x.test'][- - 'b' 'y.test']" },
 		{ "Bob bob@y.test", "['Bob' - 'bob' 'y.test']" },
