@@ -65,7 +65,7 @@ refuse(struct smtp *s, enum outcome o, uint32_t delay_ms, struct why *why)
 {
 	s->state = SMTP_COMMAND;
 	atomic_fetch_add(&s->server->counts.auth_failed, 1);
-	if (o == PERMFAIL)
+	if (o == PERMFAIL && why->code == 535) /* not for a mechanism that we do not have */
 		s->auth_failures++;
 	log_event(LOG_INFO, "smtp.auth", kv_id("s", s->id), kv_cstr("ip", s->ip),
 	    kv_cstr("o", outcome_name(o)), kv_int("code", why->code), kv_cstr("why", why->text),
