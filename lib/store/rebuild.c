@@ -203,6 +203,7 @@ salvage(struct folder *f, struct gen *g, struct tail *t, bool *dead)
 	/* The directories are read again, whatever they look like. */
 	t->cur_clean = t->new_clean = 0;
 	t->unsettled = 0;
+	t->scanned = 0;
 	memcpy(t->boot, f->store->boot, BOOT_LEN);
 	return b;
 }

@@ -394,12 +394,15 @@ folder_scan(struct folder *f, enum scan_how how, struct deadline d, struct why *
 	}
 	r = folder_catch_up(f, d, why);
 	if (r == DONE && (how != SCAN_IF_CHANGED || !folder_dirs_clean(f))) {
+		/* A new index takes in all there is: nothing tells what was recorded before. */
+		if (f->o->tail.scanned == 0)
+			s.how = SCAN_ADOPT;
 		read_all = how != SCAN_IF_CHANGED || !cur_clean(f);
 		scan_know(&s);
 		if (s.names_bad) {
 			/* Rows we cannot name go, and their files get new UIDs. */
 			scan_free(&s);
-			s = (struct scan_state){ .f = f, .how = how };
+			s = (struct scan_state){ .f = f, .how = SCAN_ADOPT };
 			r = index_rebuild(f, d, why);
 			if (r == DONE)
 				scan_know(&s);
