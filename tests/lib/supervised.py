@@ -11,6 +11,8 @@ import tempfile
 import time
 
 BUILD = os.environ.get("POSTROOM_BUILD", "build")
+# Memory is not measured in builds that keep what was freed.
+SANITIZED = bool(os.environ.get("POSTROOM_SANITIZED"))
 DAEMONS = ["authd", "deliver", "relay", "imapd", "smtpd", "login"]
 BASE = 27000 + os.getpid() % 400 * 10
 PORTS = {n: BASE + i for i, n in enumerate(
@@ -118,9 +120,15 @@ class Instance:
         if self.process:
             self.process.stderr.close()
 
-    def remove(self):
+    def remove(self, crashes=True):
+        """crashes: daemons may have ended in this test."""
         self.stop()
+        log = self.log()
         shutil.rmtree(self.dir)
+        for line in log.splitlines():
+            if ("Sanitizer" in line or "runtime error" in line or "Assertion" in line or
+                    (not crashes and "daemon.ended" in line)):
+                raise AssertionError(line)
 
     def ask(self, door, family=socket.AF_INET):
         """What the daemon behind a door says, as a dict; None: refused."""
