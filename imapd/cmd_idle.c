@@ -15,7 +15,7 @@ cmd_idle(struct imap *s, struct command *c)
 	 */
 	atomic_store(&s->session.idling, true);
 	imap_leave(s);
-	if (selected(s) && !imap_enter(s, true))
+	if (selected(s) && imap_enter(s, true) == GONE)
 		return GONE;
 	io_puts(s->io, "+ idling\r\n");
 	c->kind = REPLY_NONE;

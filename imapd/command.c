@@ -212,13 +212,18 @@ static enum outcome
 run_row(struct imap *s, struct command *c)
 {
 	bool looks = selected(s) && (c->row->flags & TELLS_NOTHING) == 0;
+	enum outcome o = DONE;
 
 	if ((c->row->flags & NEEDS_FOLDER) != 0 && !selected(s))
 		return reply_bad(c, "No mailbox is selected");
 	if ((c->row->flags & NEEDS_WRITE) != 0 && s->read_only)
 		return reply_no(c, "NOPERM", "The mailbox was opened read-only");
-	if (looks && !imap_enter(s, (c->row->flags & SYNCS) != 0))
+	if (looks)
+		o = imap_enter(s, (c->row->flags & SYNCS) != 0);
+	if (o == GONE)
 		return GONE;
+	if (o != DONE && (c->row->flags & NEEDS_FOLDER) != 0)
+		return reply_no(c, "UNAVAILABLE", "The mailbox cannot be read now");
 	return c->row->run(s, c);
 }
 

@@ -44,24 +44,21 @@ imap_bye(struct imap *s, const char *text)
 	s->bye = true;
 }
 
-bool
+enum outcome
 imap_enter(struct imap *s, bool sync)
 {
 	struct why why = { 0 };
 	enum outcome o;
 
 	if (s->entered)
-		return true;
+		return DONE;
 	o = view_enter(&s->view, sync, imap_store_deadline(s), &why);
-	if (o == DONE) {
+	if (o == DONE)
 		s->entered = true;
-		return true;
-	}
-	if (o == PERMFAIL)
-		imap_bye(s, "The mailbox was deleted or had to be rebuilt, please log in again");
-	else
-		imap_bye(s, "The mailbox cannot be read now, please try again later");
-	return false;
+	if (o != PERMFAIL)
+		return o;
+	imap_bye(s, "The mailbox was deleted or had to be rebuilt, please log in again");
+	return GONE;
 }
 
 void
@@ -99,15 +96,14 @@ end_idle(struct imap *s)
 static bool
 idle_look(struct imap *s, bool sync)
 {
-	enum outcome o;
+	enum outcome o = DONE;
 
-	if (!selected(s))
-		return true;
-	if (!imap_enter(s, sync))
-		return false;
-	o = announce(s, NULL, true);
+	if (selected(s))
+		o = imap_enter(s, sync);
+	if (s->entered)
+		o = announce(s, NULL, true);
 	imap_leave(s);
-	return o == DONE;
+	return o != GONE; /* what cannot be read now is told another time */
 }
 
 /* The line that ends IDLE (RFC 2177 3).  False: not here yet. */

@@ -58,11 +58,11 @@ must_use enum outcome imap_begin(
 void imap_unselect(struct imap *s);
 
 /*
- * Begin to look at the selected folder.  False: it is gone or its index was
- * rebuilt; "* BYE" has been said and the session ends.  `sync`: also look for
- * what other programs did to the Maildir.
+ * Begin to look at the selected folder.  GONE: it was deleted or its index
+ * rebuilt; "* BYE" has been said and the session ends.  TEMPFAIL: it cannot
+ * be read now.  `sync`: also look for what other programs did to the Maildir.
  */
-must_use bool imap_enter(struct imap *s, bool sync);
+must_use enum outcome imap_enter(struct imap *s, bool sync);
 void imap_leave(struct imap *s); /* harmless when not entered */
 
 /* Say "* BYE text" and end the session. */
