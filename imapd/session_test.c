@@ -331,7 +331,7 @@ storing(void **state)
 	check(client_ask(fd, "g STORE 1 (UNCHANGEDSINCE 1) +FLAGS (\\Seen)"),
 	    "* OK [HIGHESTMODSEQ ", "g OK [MODIFIED 1]", NULL);
 	check(client_ask(fd, "h STORE 1 (UNCHANGEDSINCE 999999) +FLAGS.SILENT (\\Flagged)"),
-	    "* 1 FETCH (MODSEQ (", "h OK STORE", NULL);
+	    "* 1 FETCH (UID 1 MODSEQ (", "h OK STORE", NULL);
 	check(client_ask(other, "i FETCH 1 (FLAGS MODSEQ)"), "\\Flagged", "MODSEQ (", NULL);
 	/* EXPUNGE is not told during FETCH, but by NOOP. */
 	check(client_ask(fd, "j EXPUNGE"), "* 3 EXPUNGE\r\n", "j OK", NULL);
@@ -446,12 +446,12 @@ quota(void **state)
 	int fd;
 
 	(void)snprintf(name, sizeof(name), "user%u", ++people);
-	fd = harness_login(&h, name, (struct quota_limit){ .octets = 2048, .messages = 100 });
+	fd = harness_login(&h, name, (struct quota_limit){ .octets = 1024, .messages = 100 });
 	free(client_read(fd, "login OK"));
 	check(client_ask(fd, "a GETQUOTAROOT INBOX"), "* QUOTAROOT INBOX \"User quota\"\r\n",
-	    "* QUOTA \"User quota\" (STORAGE 0 2 MESSAGE 0 100)\r\n", "a OK", NULL);
+	    "* QUOTA \"User quota\" (STORAGE 0 1 MESSAGE 0 100)\r\n", "a OK", NULL);
 	append(fd, "INBOX", "", message);
-	check(client_ask(fd, "b GETQUOTA \"User quota\""), "(STORAGE 1 2 MESSAGE 1 100)", NULL);
+	check(client_ask(fd, "b GETQUOTA \"User quota\""), "(STORAGE 1 1 MESSAGE 1 100)", NULL);
 	append(fd, "INBOX", "", message);
 	check(client_ask(fd, "c APPEND INBOX {1000}"), "c NO [OVERQUOTA]", NULL);
 	free(client_ask(fd, "d SELECT INBOX"));
