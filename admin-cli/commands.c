@@ -92,9 +92,9 @@ static const struct option config_show_options[] = {
 };
 
 static const struct option db_init_options[] = {
-	{ "as", "USER", "account of the database server that may do this (default root)" },
+	{ "as", "USER", "the server's account that may do this (root)" },
 	{ "password-stdin", NULL, "its password is the first line of standard input" },
-	{ "no-grants", NULL, "do not make the accounts of authd, webmail and this command" },
+	{ "no-grants", NULL, "leave making the accounts to you" },
 	END,
 };
 
@@ -216,7 +216,7 @@ const struct command commands[] = {
 	    "  postroom config show message_size\n",
 	    config_show, 0 },
 
-	{ "db", "init", "", "Make the database, its tables and accounts; may be repeated.", 0, 0,
+	{ "db", "init", "", "Make database, tables and accounts; may be repeated.", 0, 0,
 	    db_init_options,
 	    "  postroom db init\n"
 	    "  postroom db init --as admin --password-stdin <password-file\n",

@@ -13,6 +13,7 @@
 #include "rpc/super_proto.h"
 
 #define RELOAD_WAIT_MS 15000
+#define COUNTS_WAIT_MS 2000 /* for both: a daemon that hangs must not hide the others' state */
 
 static enum status
 ask(struct cli *c, enum super_request what, int64_t wait_ms, struct rpc_in *answer)
@@ -113,7 +114,7 @@ static void
 counts(struct cli *c, struct report *r)
 {
 	struct rpc_client *deliver = daemon_try(c, "deliver"), *authd = daemon_try(c, "authd");
-	struct deadline wait = deadline_in(DAEMON_WAIT_MS);
+	struct deadline wait = deadline_in(COUNTS_WAIT_MS);
 	struct deliver_counts d = { 0 };
 	struct auth_counts a = { 0 };
 
@@ -159,7 +160,10 @@ platform_status(struct cli *c)
 	if (!good)
 		return cli_fail(c, STATUS_FAILED, "is it of the same version as this command?",
 		    "the supervisor's answer was not understood");
-	counts(c, &numbers);
+	if (all_ready)
+		counts(c, &numbers);
+	else
+		none(&numbers, COUNT_OF(count_columns));
 	struct report *parts[] = { &daemons, &listeners, &numbers };
 	static const char *const names[] = { "daemons", "listeners", "counts" };
 
@@ -176,8 +180,11 @@ platform_reload(struct cli *c)
 {
 	struct rpc_in answer;
 	struct str complaint;
-	enum status s = ask(c, SUPER_RELOAD, RELOAD_WAIT_MS, &answer);
+	enum status s = cli_conf(c);
 
+	if (s != STATUS_DONE)
+		return STATUS_REFUSED; /* the supervisor would say the same; the old ones stay */
+	s = ask(c, SUPER_RELOAD, RELOAD_WAIT_MS, &answer);
 	if (s != STATUS_DONE)
 		return s;
 	complaint = arena_str(c->arena, rpc_get_str(&answer));
