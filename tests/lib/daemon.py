@@ -24,6 +24,7 @@ def unix_listener(path, kind=socket.SOCK_STREAM):
     s.bind(path)
     os.chmod(path, 0o666)
     s.listen(128)
+    s.setblocking(False)
     return s
 
 

@@ -59,7 +59,7 @@ class MariaDB:
             self.process = subprocess.Popen(
                 [SERVER, "--no-defaults", "--datadir=" + self.data, "--socket=" + self.socket,
                  "--skip-networking", "--skip-log-bin", "--innodb-buffer-pool-size=32M",
-                 "--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=0",
+                 "--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=2",
                  "--plugin-load-add=auth_socket", "--skip-name-resolve",
                  "--pid-file=" + os.path.join(self.folder, "db.pid")]
                 + self._user() + self.arguments + list(arguments),
