@@ -137,6 +137,9 @@ must_use enum outcome folder_load(struct folder *f, struct deadline d, struct wh
 must_use enum outcome folder_log_lock(struct folder *f, struct deadline d, struct why *why);
 void folder_log_unlock(struct folder *f);
 
+/* Numbers go on at the ceilings.  Locked, and the log.  False: errno. */
+must_use bool folder_reset_numbers(struct folder *f);
+
 /*
  * folder_log_lock, and n UIDs and one modseq may be given out: raises the
  * synced ceilings first when they are too low, letting go of both locks

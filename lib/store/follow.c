@@ -200,6 +200,12 @@ reset_numbers(struct folder *f, bool write)
 	return batch_end(&b, f->body, true);
 }
 
+bool
+folder_reset_numbers(struct folder *f)
+{
+	return reset_numbers(f, true);
+}
+
 /* What stands unreadable at the end is padded over, or the whole file made new. */
 static enum outcome
 repair(struct folder *f, struct deadline d, struct why *why)
@@ -278,7 +284,7 @@ folder_settle(struct folder *f, struct deadline d, struct why *why)
 	enum outcome r;
 
 	/* A copied file, put back by hand or from a backup, may be older than its Maildir. */
-	if (o->gen->inode != o->gen->h.inode && !o->gen->readonly) {
+	if (o->gen->identity != o->gen->h.identity && !o->gen->readonly) {
 		log_event(LOG_WARN, "store.index_copied", kv_cstr("folder", f->path), KV_END);
 		r = index_rebuild(f, d, why);
 		if (r != DONE)

@@ -74,7 +74,7 @@ struct index_header {
 	uint64_t packed_id;      /* of the packed file; 0: none */
 	uint32_t packed_entries; /* ever put into it */
 	uint32_t spare;
-	uint64_t inode; /* of this file: another one is a restored copy */
+	uint64_t identity; /* of this very file: another one is a copy put in its place */
 	uint8_t boot[BOOT_LEN];
 };
 _Static_assert(sizeof(struct index_header) <= SLOT_A, "the header fits before the slots");

@@ -18,6 +18,20 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "index files are little-endian");
 _Static_assert(sizeof(struct msg_row) == 64, "rows are mapped as they stand");
 
+uint64_t
+file_identity(int fd)
+{
+	struct statx x;
+	uint64_t v[3];
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &x) != 0)
+		return 0;
+	v[0] = x.stx_ino;
+	v[1] = (x.stx_mask & STATX_BTIME) != 0 ? (uint64_t)x.stx_btime.tv_sec : 0;
+	v[2] = (x.stx_mask & STATX_BTIME) != 0 ? x.stx_btime.tv_nsec : 0;
+	return hash_stable(str_n(v, sizeof(v)));
+}
+
 void
 packed_name(uint64_t id, char out[static 48])
 {
@@ -115,7 +129,7 @@ gen_open(int dir, struct gen **out)
 	g->fd = fd;
 	g->readonly = readonly;
 	g->h = h;
-	g->inode = (uint64_t)st.st_ino;
+	g->identity = file_identity(fd);
 	g->packed_fd = -1;
 	if (!gen_read_slots(g, &g->slot)) {
 		gen_unref(&g);

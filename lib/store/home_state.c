@@ -29,6 +29,7 @@
 #define LOCK_NAME  "lock"
 #define STATE_MAX  (8 * 1024 * 1024)
 #define GONE_MAX   1000
+#define LOST_STEP  10000
 
 enum outcome
 home_lock(struct home *h, struct home_lock *l, struct deadline d, struct why *why)
@@ -71,29 +72,58 @@ index_uidvalidity(int maildir, const char *disk)
 	return v;
 }
 
-/* Without the file: the highest there is, and the clock. */
+/* Some file in cur/: then the folder was in use. */
+static bool
+in_use(int maildir)
+{
+	int fd = fs_open_dir(maildir, "cur");
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *e;
+	bool used = false;
+
+	if (dir == NULL) {
+		fd_close(&fd);
+		return false;
+	}
+	while (!used && (e = readdir(dir)) != NULL)
+		used = e->d_name[0] != '.';
+	(void)closedir(dir);
+	return used;
+}
+
+/*
+ * Without the file: the highest there is, and the clock; in a home that was
+ * in use further on, for those that were given out faster than one a second
+ * and are forgotten now.
+ */
 static uint32_t
 highest_known(struct home *h)
 {
-	uint32_t v = (uint32_t)wall_s();
+	uint32_t v = (uint32_t)wall_s(), known = 0;
 	int home = fs_open_dir(h->store->c.root, h->path);
 	int maildir = home >= 0 ? fs_open_dir(home, "Maildir") : -1;
-	int list = maildir >= 0 ? fcntl(maildir, F_DUPFD_CLOEXEC, 0) : -1;
+	int list = maildir >= 0 ? fs_open_dir(home, "Maildir") : -1;
 	DIR *dir = list >= 0 ? fdopendir(list) : NULL;
 	struct dirent *e;
+	bool used = false;
 
 	if (dir != NULL) {
-		v = MAX(v, index_uidvalidity(maildir, ""));
+		used = in_use(maildir);
+		known = index_uidvalidity(maildir, "");
 		while ((e = readdir(dir)) != NULL)
-			if (e->d_name[0] == '.' && e->d_name[1] != '\0' && e->d_name[1] != '.')
-				v = MAX(v, index_uidvalidity(maildir, e->d_name));
+			if (e->d_name[0] == '.' && e->d_name[1] != '\0' && e->d_name[1] != '.') {
+				used = true;
+				known = MAX(known, index_uidvalidity(maildir, e->d_name));
+			}
 		(void)closedir(dir);
 	} else {
 		fd_close(&list);
 	}
 	fd_close(&maildir);
 	fd_close(&home);
-	return v;
+	if (used)
+		v += LOST_STEP + (uint32_t)(random_u64() % LOST_STEP);
+	return MAX(v, known);
 }
 
 static bool

@@ -30,7 +30,7 @@ struct gen {
 	char *map;                /* private copy-on-write, [0, log_at); NULL until gen_map */
 	atomic_uchar *blocks;     /* one a block: not yet looked at, good, bad */
 	int packed_fd;            /* -1: none */
-	uint64_t inode;
+	uint64_t identity;
 	bool taken; /* a body has the mapped rows: gen_map makes them new */
 };
 
@@ -64,6 +64,9 @@ must_use bool gen_packed(const struct gen *g, const struct msg_row *row, struct 
 
 must_use bool gen_read_slots(struct gen *g, struct ceiling_slot *higher);
 must_use bool gen_write_slots(struct gen *g, uint32_t uid, uint64_t modseq);
+
+/* What a file keeps as long as it lives and a copy of it has not: inode and time of birth. */
+uint64_t file_identity(int fd);
 
 /* The name of the packed file with this id. */
 void packed_name(uint64_t id, char out[static 48]);

@@ -6,7 +6,7 @@
  * whose rows are lost are found by the reading of the directory that follows,
  * and get new UIDs.
  *
- * A copied index (its inode is not the one it was written with) came from a
+ * A copied index (its inode and birth are not those it was written with) came from a
  * backup or from another machine.  If the Maildir holds messages delivered by
  * us that it does not know, it is older than the Maildir, UIDs beyond it were
  * given out, nobody can say how many: then UIDVALIDITY rises.
@@ -211,7 +211,7 @@ salvage(struct folder *f, struct gen *g, struct tail *t, bool *dead)
 static enum outcome
 rebuild_locked(struct folder *f, struct gen *g, struct home_lock *l, struct why *why)
 {
-	bool copied = g->inode != g->h.inode, dead = false;
+	bool copied = g->identity != g->h.identity, dead = false;
 	uint32_t uidvalidity = g->h.uidvalidity;
 	enum outcome r = DONE;
 	struct tail t;

@@ -311,7 +311,8 @@ look_at(struct scan_state *s, struct found *n)
 		s->unsettled = true;
 		return false;
 	}
-	n->young = name_id(base).n > 0 && now - st.st_ctim.tv_sec <= 10 * YOUNG_S;
+	n->orphan = name_id(base).n > 0;
+	n->young = n->orphan && now - st.st_ctim.tv_sec <= 10 * YOUNG_S;
 	n->size = (uint64_t)st.st_size;
 	n->date = st.st_mtim.tv_sec;
 	n->order = number_before_dot(base);

@@ -25,7 +25,8 @@ struct found {
 	uint32_t name_flags;
 	uint16_t base_len;
 	bool young;
-	bool taken; /* somebody appended it meanwhile */
+	bool orphan; /* delivered by us, but not in the index */
+	bool taken;  /* somebody appended it meanwhile */
 };
 
 struct scan_state {

@@ -5,6 +5,7 @@
  * another program's change and is taken over, unless the flag is one of ours
  * that has not reached the name yet: then ours stands and will be written.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/hash.h"
@@ -93,7 +94,7 @@ static size_t
 drop_taken(struct scan_state *s)
 {
 	struct body *b = s->f->body;
-	size_t left = s->found_count;
+	size_t left = 0;
 
 	for (uint32_t i = body_lower(b, s->uidnext); i < body_count(b); i++) {
 		char room[BASE_MAX + 1];
@@ -103,11 +104,11 @@ drop_taken(struct scan_state *s)
 			continue;
 		for (size_t k = 0; k < s->found_count; k++)
 			if (!s->found[k].taken && s->found[k].base_len == name.n &&
-			    memcmp(s->found[k].name.p, name.p, name.n) == 0) {
+			    memcmp(s->found[k].name.p, name.p, name.n) == 0)
 				s->found[k].taken = true;
-				left--;
-			}
 	}
+	for (size_t k = 0; k < s->found_count; k++)
+		left += !s->found[k].taken;
 	return left;
 }
 
@@ -229,6 +230,30 @@ put_scan(struct scan_state *s, struct batch *batch)
 		batch_put(batch, REC_SCAN, 0, &piece, 1);
 }
 
+/*
+ * Messages we delivered are in the index, unless their deliverer died in the
+ * moment between; or the index is an older copy written over this one.  Then
+ * UIDs beyond it were given out: go on at the ceilings.
+ */
+static enum outcome
+mistrust(struct scan_state *s, struct deadline d, struct why *why)
+{
+	bool orphans = false;
+	enum outcome r;
+
+	for (size_t i = 0; i < s->found_count; i++)
+		orphans = orphans || s->found[i].orphan;
+	if (!orphans || s->f->o->tail.scanned == 0)
+		return DONE;
+	r = folder_log_lock(s->f, d, why);
+	if (r != DONE)
+		return r;
+	if (drop_taken(s) > 0 && !folder_reset_numbers(s->f))
+		r = fs_fail(why, "write index", str_of(s->f->path), errno);
+	folder_log_unlock(s->f);
+	return r;
+}
+
 enum outcome
 scan_record(struct scan_state *s, struct deadline d, struct why *why)
 {
@@ -239,6 +264,11 @@ scan_record(struct scan_state *s, struct deadline d, struct why *why)
 
 	if (r != DONE)
 		return r;
+	r = mistrust(s, d, why);
+	if (r != DONE) {
+		folder_unlock(f);
+		return r;
+	}
 	r = folder_numbers(f, (uint32_t)MIN(s->found_count, (size_t)UINT32_MAX / 2), d, why);
 	if (r != DONE)
 		return r; /* unlocked */

@@ -137,11 +137,8 @@ write_page(int fd, struct index_header *h)
 {
 	_Alignas(8) char page[INDEX_PAGE] = { 0 };
 	struct gen g = { .fd = fd };
-	struct stat st;
 
-	if (fstat(fd, &st) != 0)
-		return false;
-	h->inode = (uint64_t)st.st_ino;
+	h->identity = file_identity(fd);
 	memcpy(page, h, sizeof(*h));
 	h->crc = crc32c(0, page, SLOT_A);
 	memcpy(page, h, sizeof(*h));

@@ -27,11 +27,14 @@ open_all(struct rig *r)
 void
 rig_up(struct rig *r)
 {
-	const char *tmp = getenv("TMPDIR");
+	/* Syncs are free in memory; what they are worth is for the power-cut rig to say. */
+	const char *tmp = getenv("TMPDIR") != NULL               ? getenv("TMPDIR")
+			  : access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm"
+								 : "/tmp";
 
 	log_init("test", LOG_FATAL);
-	(void)snprintf(r->path, sizeof(r->path), "%s/store.XXXXXX",
-	    tmp != NULL && strlen(tmp) < 40 ? tmp : "/tmp");
+	(void)snprintf(
+	    r->path, sizeof(r->path), "%s/store.XXXXXX", strlen(tmp) < 40 ? tmp : "/tmp");
 	assert_non_null(mkdtemp(r->path));
 	r->root = open(r->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(r->root >= 0);
