@@ -8,6 +8,7 @@ import os
 import random
 import socket
 import threading
+import time
 import zlib
 
 
@@ -118,6 +119,7 @@ class Sender(threading.Thread):
         self.rnd = random.Random(seed)
         self.name = f"sender-{seed}"
         self.acked, self.tried, self.refused, self.permanent = {}, {}, 0, []
+        self.answers = {}
 
     def run(self):
         serial, smtp = 0, None
@@ -134,6 +136,7 @@ class Sender(threading.Thread):
                 ok, line = smtp.send(rcpts, data)
                 if ok:
                     self.acked[ident] = rcpts
+                    self.answers[ident] = f"{time.time():.3f} {line}"
                 else:
                     self.refused += 1
                     if line.startswith("5"):
@@ -155,6 +158,8 @@ def census(mail_root):
         if os.path.basename(base) not in ("cur", "new"):
             continue
         mailbox = os.path.relpath(base, mail_root).split("/Maildir")[0]
+        if not os.path.basename(mailbox).startswith("rig"):
+            continue  # the first message of ./run
         for name in files:
             path = os.path.join(base, name)
             ident, whole = judge(path)

@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import sys
 import tempfile
 import threading
@@ -35,6 +36,7 @@ def main():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--port-base", type=int, default=27000)
     p.add_argument("--without-dirsync", action="store_true")
+    p.add_argument("--keep", metavar="FOLDER", help="after a loss copy logs, queue and mail here and stop")
     p.add_argument("--json", action="store_true")
     a = p.parse_args()
     rnd = random.Random(a.seed)
@@ -82,12 +84,17 @@ def main():
                 total["extra"] += extra
             for ident, rcpt in lost:
                 acked.pop(ident, None)
-                print(f"\nround {number}: lost {ident} for {rcpt}", file=sys.stderr)
+                said = next((x.answers[ident] for x in senders if ident in x.answers), "in an earlier round")
+                print(f"\nround {number}: lost {ident} for {rcpt}; answer: {said}", file=sys.stderr)
             for path in broken:
                 print(f"\nround {number}: broken {path}", file=sys.stderr)
             progress(f"round {number}/{a.rounds}: {total['acknowledged']} acknowledged, {total['lost']} lost, "
                      f"{total['extra'] + (extra if number % 10 else 0)} extra, {total['broken']} broken")
             rig.kill()
+            if a.keep and lost:
+                for name in ("log", "mail", "queue"):
+                    shutil.copytree(os.path.join(rig.state, name), os.path.join(a.keep, name))
+                break
     finally:
         rig.finish()
     total.pop("extra_now", None)
