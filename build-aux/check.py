@@ -146,7 +146,7 @@ def configure_and_build(name, jobs, compiler, options):
 
 
 def build_release(jobs):
-    return configure_and_build("release", jobs, "gcc", ["--buildtype=release", "-Dwerror=true"])
+    return configure_and_build("release", jobs, "gcc", ["--buildtype=debugoptimized", "-Dwerror=true"])
 
 
 def build_sanitized(jobs):

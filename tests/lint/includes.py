@@ -117,7 +117,7 @@ def check_alone(top, paths, compiler):
 
 
 def main():
-    top = os.path.abspath(sys.argv[1])
+    top = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else ".")
     paths = tree.files(top)
     faults = check_rule(top, paths)
     alone = 0

@@ -162,7 +162,7 @@ def make_sections(top, texts):
 
 
 def main():
-    top = os.path.abspath(sys.argv[1])
+    top = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else ".")
     if len(sys.argv) == 4 and sys.argv[2] == "--coverage":
         return coverage(top, sys.argv[3])
     if len(sys.argv) == 4 and sys.argv[2] == "--sections":

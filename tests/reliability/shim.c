@@ -28,12 +28,22 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum action { NOTHING, KILL, KILL_AFTER, FAIL, SHORT };
+enum action {
+	NOTHING,
+	KILL,
+	KILL_AFTER,
+	FAIL,
+	SHORT
+};
 
 /* Calls that claim success and do nothing. */
-enum lie { LIE_DIRECTORY_FSYNC = 1, LIE_LINK = 2, LIE_FILE_SYNC = 4 };
+enum lie {
+	LIE_DIRECTORY_FSYNC = 1,
+	LIE_LINK = 2,
+	LIE_FILE_SYNC = 4
+};
 
-#define NAMES	4000
+#define NAMES    4000
 #define NAME_LEN 16
 
 struct page {
@@ -42,9 +52,9 @@ struct page {
 	uint32_t at;
 	uint32_t action;
 	int32_t error;
-	atomic_uint hit; /* the fault happened */
+	atomic_uint hit;     /* the fault happened */
 	uint32_t files_only; /* count only what touches files */
-	uint32_t lies;	     /* of enum lie: a broken build, to prove that the tests notice */
+	uint32_t lies;       /* of enum lie: a broken build, to prove that the tests notice */
 	char names[NAMES][NAME_LEN];
 };
 
@@ -93,23 +103,23 @@ step(const char *name, int is_file)
 	return (enum action)page->action;
 }
 
-#define REAL(type, name, ...)                                                                      \
-	static type (*real)(__VA_ARGS__);                                                          \
-	if (real == NULL)                                                                          \
-		*(void **)(&real) = dlsym(RTLD_NEXT, #name)
+#define REAL(type, name, ...)             \
+	static type (*real)(__VA_ARGS__); \
+	if (real == NULL)                 \
+	*(void **)(&real) = dlsym(RTLD_NEXT, #name)
 
-#define FAULT(call)                                                                                \
-	do {                                                                                       \
-		if (a == FAIL) {                                                                   \
-			errno = page->error;                                                       \
-			return -1;                                                                 \
-		}                                                                                  \
-		__typeof__(call) r_ = (call);                                                      \
-		if (a == KILL_AFTER) {                                                             \
-			atomic_store(&page->hit, 0);                                               \
-			die();                                                                     \
-		}                                                                                  \
-		return r_;                                                                         \
+#define FAULT(call)                                  \
+	do {                                         \
+		if (a == FAIL) {                     \
+			errno = page->error;         \
+			return -1;                   \
+		}                                    \
+		__typeof__(call) r_ = (call);        \
+		if (a == KILL_AFTER) {               \
+			atomic_store(&page->hit, 0); \
+			die();                       \
+		}                                    \
+		return r_;                           \
 	} while (0)
 
 ssize_t
