@@ -94,6 +94,10 @@ class Login(unittest.TestCase):
                 return "X-CHALLENGE" in c.line()
         wait_for(knows)
 
+        cls.slow = Client("imap", source="127.0.99.1")
+        cls.slow_since = time.monotonic()
+        cls.slow.line()
+
     @classmethod
     def tearDownClass(cls):
         cls.i.remove(crashes=False)
@@ -313,6 +317,14 @@ class Login(unittest.TestCase):
             self.assertEqual(c.ask("there"), "* there")
             c.__exit__()
 
+    def test_zz_too_slow(self):
+        """Sixty seconds for the login in all, however busily an octet comes now and then."""
+        with self.slow as c:
+            c.send("a")
+            c.s.settimeout(70)
+            self.assertEqual(c.line(), "* BYE Too slow")
+            self.assertTrue(59 < time.monotonic() - self.slow_since < 63)
+
     def test_sandbox(self):
         with open("/proc/%d/status" % self.pid()) as f:
             status = dict(x.rstrip("\n").split(":\t", 1) for x in f if ":\t" in x)
@@ -334,6 +346,44 @@ class Faults(unittest.TestCase):
     def pids(self, name):
         import re
         return int(re.findall(r"daemon.ready daemon=%s pid=(\d+)" % name, self.i.log())[-1])
+
+    def test_many_strangers_in_clear(self):
+        self.many_strangers("imap", False, 2000, 64)
+
+    def test_many_strangers_with_tls(self):
+        self.many_strangers("imaps", True, 500, 128)
+
+    def many_strangers(self, door, secure, count, most):
+        """faults.md S6, S7: what one costs who has not logged in, and whether others notice."""
+        import resource
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard < count * 2:
+            self.skipTest("too few descriptors")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count * 2), hard))
+        with Client(door, secure) as c:
+            c.line()
+        before = rss_kib(self.pids("login"), "Pss")
+        held = []
+        for k in range(count):
+            c = Client(door, secure, source="127.0.%d.%d" % (1 + k // 200, 1 + k % 200))
+            self.assertTrue(c.line().startswith("* OK"))
+            held.append(c)
+        each = (rss_kib(self.pids("login"), "Pss") - before) / count
+        print("\n    stranger at %s: %.1f KiB," % (door, each), end=" ", file=sys.stderr)
+        start = time.monotonic()
+        with Client("imap", source="127.0.200.1") as c:
+            self.assertTrue(c.line().startswith("* OK"))
+        self.assertLess(time.monotonic() - start, 0.1)
+        # Half a command each: what is kept is bounded too.
+        for c in held:
+            c.send("a LOGIN ann {2000+}\r\n" + "x" * 1000)
+        time.sleep(0.5)
+        half = (rss_kib(self.pids("login"), "Pss") - before) / count
+        print("with half a command %.1f KiB" % half, end=" ", file=sys.stderr)
+        if not SANITIZED:
+            self.assertLess(max(each, half), most)
+        for c in held:
+            c.__exit__()
 
     def test_authd_killed_all_the_time(self):
         good = tries = 0
