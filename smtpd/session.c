@@ -438,6 +438,7 @@ static enum step
 greet(struct smtp *s)
 {
 	s->greeted = true;
+	s->progress = true;
 	s->state = SMTP_COMMAND;
 	if (s->draining)
 		return hang_up(s, 421, "4.3.2", "Service is shutting down");

@@ -88,13 +88,15 @@ fetch_later(void *arg)
 {
 	struct spools *s = arg;
 	struct why why;
+	bool more = true;
 
-	if (fetch(s, &why) != DONE) {
-		/* The next message asks for itself and hears the reason. */
+	while (more) {
+		more = fetch(s, &why) == DONE; /* else the next message asks for itself */
+		(void)pthread_mutex_lock(&s->lock);
+		more = more && s->n < SPOOLS_LOW;
+		s->fetching = more;
+		(void)pthread_mutex_unlock(&s->lock);
 	}
-	(void)pthread_mutex_lock(&s->lock);
-	s->fetching = false;
-	(void)pthread_mutex_unlock(&s->lock);
 }
 
 /* Take the oldest; give those back that are too old. */

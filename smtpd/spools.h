@@ -13,8 +13,8 @@
 #include "rpc/deliver_client.h"
 #include "run/pool.h"
 
-#define SPOOLS_KEPT    16
-#define SPOOLS_LOW     4
+#define SPOOLS_KEPT    32
+#define SPOOLS_LOW     12
 #define SPOOLS_AGE_MS  60000
 #define SPOOLS_WAIT_MS 10000
 
