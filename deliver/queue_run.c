@@ -157,6 +157,7 @@ do_local(struct run *r)
 
 /* --- remote targets --- */
 
+/* Not tried: what the last try said is more telling than that. */
 static void
 put_off(struct remote_job *job, const char *status, const char *text)
 {
@@ -164,7 +165,9 @@ put_off(struct remote_job *job, const char *status, const char *text)
 
 	(void)pthread_mutex_lock(&r->lock);
 	for (size_t k = 0; k < job->count; k++)
-		note(r, job->targets[k], FATE_LATER, str_of(status), str_of(text), STR_NONE);
+		if (r->env.targets[job->targets[k]].tries == 0)
+			note(
+			    r, job->targets[k], FATE_LATER, str_of(status), str_of(text), STR_NONE);
 	(void)pthread_mutex_unlock(&r->lock);
 }
 
