@@ -155,6 +155,7 @@ what_is_made_is_verified(void **state)
 	buf_init(&out, 512);
 	assert_int_equal(passwd_hash("MD5-CRYPT", &s, &out, NULL), PERMFAIL);
 	assert_int_equal(out.n, 0);
+	buf_free(&out);
 	secret_free(&s);
 }
 
