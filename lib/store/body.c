@@ -47,14 +47,12 @@ count_all(struct body *b)
 
 	t->messages = t->unseen = t->deleted = t->recent = 0;
 	t->octets = 0;
-	b->young = 0;
 	for (uint32_t i = 0; i < body_count(b); i++) {
 		const struct msg_row *r = body_row(b, i);
 
 		if (row_dead(r))
 			continue;
 		count_row(t, r, 1);
-		b->young += (r->spare & ROW_YOUNG) != 0;
 		if (name_flags_of(r->flags, r->keywords, r->name_flags) != r->name_flags)
 			b->dirty = true;
 	}
@@ -271,39 +269,16 @@ payload(const struct record *r, size_t n)
 	return r->len - sizeof(*r) >= n ? r + 1 : NULL;
 }
 
-/*
- * deliver appends without looking at the rows.  If somebody had found the new
- * file in the directory first and adopted it, the first record counts.
- */
-static bool
-is_second(const struct body *b, struct str name)
-{
-	for (uint32_t i = body_count(b); i-- > 0;) {
-		const struct msg_row *row = body_row(b, i);
-		char room[BASE_MAX + 1];
-		struct str have;
-
-		if ((row->spare & ROW_YOUNG) != 0 && !row_dead(row) &&
-		    gen_name(b->gen, row->name_ref, room, &have) && str_eq(have, name))
-			return true;
-	}
-	return false;
-}
-
 static void
 apply_append(struct body *b, const struct record *r, uint64_t at)
 {
 	const struct rec_append *a = payload(r, sizeof(*a));
 	uint64_t name_at = at + sizeof(*r) + pad8(sizeof(*a));
 	struct msg_row row;
-	struct str name;
 
 	if (a == NULL || r->len - sizeof(*r) - sizeof(*a) < a->name_len || a->name_len > BASE_MAX)
 		return;
-	name = str_n(a + 1, a->name_len);
 	if (body_count(b) > 0 && body_row(b, body_count(b) - 1)->uid >= a->uid)
-		return;
-	if (b->young > 0 && (r->arg & APPEND_ADOPTED) == 0 && is_second(b, name))
 		return;
 	row = (struct msg_row){
 		.uid = a->uid,
@@ -324,7 +299,6 @@ apply_append(struct body *b, const struct record *r, uint64_t at)
 		b->more = xreallocarray(b->more, b->more_room, sizeof(*b->more));
 	}
 	b->more[b->more_count++] = row;
-	b->young += (row.spare & ROW_YOUNG) != 0;
 	if (name_flags_of(row.flags, row.keywords, row.name_flags) != row.name_flags)
 		b->dirty = true;
 	count_row(&b->totals, &row, 1);
@@ -400,8 +374,6 @@ apply_expunge(struct body *b, const struct record *r)
 			if (row_dead(row))
 				continue;
 			count_row(&b->totals, row, -1);
-			if ((row->spare & ROW_YOUNG) != 0)
-				b->young--;
 			row->flags |= MSG_EXPUNGED;
 			row->modseq = r->totals.modseq;
 			add_tomb(b, row->uid, row->modseq);
@@ -459,6 +431,21 @@ apply_offer(struct body *b, const struct record *r, uint64_t at)
 }
 
 uint32_t
+body_find_young(const struct body *b, struct str base)
+{
+	for (uint32_t i = body_count(b); i-- > 0;) {
+		const struct msg_row *row = body_row(b, i);
+		char room[BASE_MAX + 1];
+		struct str have;
+
+		if ((row->spare & ROW_YOUNG) != 0 && !row_dead(row) &&
+		    gen_name(b->gen, row->name_ref, room, &have) && str_eq(have, base))
+			return row->uid;
+	}
+	return 0;
+}
+
+uint32_t
 body_recent(const struct body *b, uint32_t from)
 {
 	uint32_t n = 0;
@@ -513,7 +500,7 @@ body_compact(struct body *b, uint64_t told)
 
 	for (uint32_t i = 0; i < b->dead_count; i++)
 		left += body_row(b, b->dead[i])->modseq > told;
-	if (b->dead_count - left < 1024 || b->dead_count - left < n / 8)
+	if (b->dead_count - left < 32 || b->dead_count - left < n / 8)
 		return;
 	rows = xreallocarray(NULL, MAX(n - (b->dead_count - left), 1u), sizeof(*rows));
 	b->dead_count = 0;
@@ -611,7 +598,6 @@ body_replace(struct body *b, struct body **from)
 	b->tombs = now->tombs;
 	b->tomb_count = now->tomb_count;
 	b->tomb_room = now->tomb_room;
-	b->young = now->young;
 	b->totals = now->totals;
 	b->dirty = now->dirty;
 	b->epoch++;

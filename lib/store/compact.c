@@ -26,7 +26,6 @@
 
 #define LOG_ROOM     (1024 * 1024)
 #define PACKED_WRITE (1024 * 1024)
-#define YOUNG_KEPT_S 600
 
 bool
 folder_wants_compaction(const struct folder *f)
@@ -358,14 +357,16 @@ compact(struct compaction *c, struct deadline d, struct why *why)
 	if (r != DONE)
 		return r;
 	r = folder_log_lock(f, d, why);
-	if (r == DONE && f->o->gen == c->g)
-		r = change_over(c, why);
-	else if (r == DONE)
-		r = TEMPFAIL; /* rebuilt meanwhile */
-	if (r == DONE || f->o->gen == c->g)
-		fs_unlock(c->g->fd, LOCK_LOG);
-	else
+	if (r == DONE && f->o->gen != c->g) {
+		/* Rebuilt, or compacted on another system's locks: nothing is left to do. */
 		folder_log_unlock(f);
+		folder_unlock(f);
+		return DONE;
+	}
+	if (r == DONE) {
+		r = change_over(c, why);
+		fs_unlock(c->g->fd, LOCK_LOG);
+	}
 	if (r == DONE)
 		r = folder_catch_up(f, d, why);
 	folder_unlock(f);

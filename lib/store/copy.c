@@ -244,10 +244,24 @@ record(struct copying *c, struct copy_result *out, struct why *why)
 	return r;
 }
 
+/*
+ * Between link and record somebody made a new index and took one of our files
+ * in: their order is not that of the originals, so start again another time.
+ */
+static bool
+adopted(const struct copying *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->v[i].name != NULL &&
+		    body_find_young(c->to->body, str_n(c->v[i].name, c->v[i].base_len)) != 0)
+			return true;
+	return false;
+}
+
 static enum outcome
 copy(struct copying *c, struct deadline d, struct copy_result *out, struct why *why)
 {
-	bool rows = c->keywords_used != 0;
+	bool rows = c->keywords_used != 0, look;
 	enum outcome r = folder_begin(c->to, rows, d, why);
 
 	if (r != DONE)
@@ -260,9 +274,10 @@ copy(struct copying *c, struct deadline d, struct copy_result *out, struct why *
 		if (r == DONE)
 			r = folder_relock(c->to, d, why);
 		if (r == DONE)
-			r = folder_numbers(c->to, (uint32_t)c->n, d, why);
+			r = folder_numbers_placed(c->to, (uint32_t)c->n, &look, d, why);
 		if (r == DONE) {
-			r = record(c, out, why);
+			r = look && adopted(c) ? fs_fail(why, "copy", str_of(c->to->path), EAGAIN)
+					       : record(c, out, why);
 			folder_log_unlock(c->to);
 			folder_raise_ahead(c->to, d);
 		}

@@ -147,6 +147,13 @@ must_use bool folder_reset_numbers(struct folder *f);
  */
 must_use enum outcome folder_numbers(
     struct folder *f, uint32_t n, struct deadline d, struct why *why);
+/*
+ * folder_numbers for files that have their names in cur/ already.  *look says
+ * that a reading of the directory may have adopted them in the meantime: the
+ * rows are there then, to be asked (body_find_young).
+ */
+must_use enum outcome folder_numbers_placed(
+    struct folder *f, uint32_t n, bool *look, struct deadline d, struct why *why);
 /* Raise them ahead of time when few are left.  Locked on entry, not on return. */
 void folder_raise_ahead(struct folder *f, struct deadline d);
 

@@ -114,11 +114,17 @@ record(struct folder *f, const struct delivery *m, const struct placed *p, struc
 		.name_flags = name_flags_of(m->flags, p->keywords, 0),
 		.packed = m->packed,
 	};
-	enum outcome r = folder_numbers(f, 1, d, why);
+	bool look;
+	enum outcome r = folder_numbers_placed(f, 1, &look, d, why);
 	struct batch b;
 
 	if (r != DONE)
 		return r;
+	if (look && (out->uid = body_find_young(f->body, n.base)) != 0) {
+		out->modseq = body_find(f->body, out->uid)->modseq;
+		folder_log_unlock(f);
+		return DONE;
+	}
 	batch_begin(&b, f->o->gen, &f->o->tail);
 	b.totals = folder_totals(f);
 	b.totals.modseq++;

@@ -405,6 +405,28 @@ folder_numbers(struct folder *f, uint32_t n, struct deadline d, struct why *why)
 	return numbers(f, n, 1, d, why);
 }
 
+enum outcome
+folder_numbers_placed(struct folder *f, uint32_t n, bool *look, struct deadline d, struct why *why)
+{
+	for (int tries = 0; tries < 8; tries++) {
+		enum outcome r = folder_numbers(f, n, d, why);
+
+		if (r != DONE)
+			return r;
+		*look = f->o->tail.young_at + YOUNG_KEPT_S >= wall_s();
+		if (!*look || f->body != NULL)
+			return DONE;
+		folder_log_unlock(f);
+		r = folder_load(f, d, why);
+		if (r != DONE) {
+			folder_unlock(f);
+			return r;
+		}
+	}
+	folder_unlock(f);
+	return fs_fail(why, "load index", str_of(f->path), EAGAIN);
+}
+
 void
 folder_raise_ahead(struct folder *f, struct deadline d)
 {

@@ -73,8 +73,8 @@ struct index_header {
 	int64_t scanned;         /* seconds since 1970: the last time cur/ was read */
 	uint64_t packed_id;      /* of the packed file; 0: none */
 	uint32_t packed_entries; /* ever put into it */
-	uint32_t spare;
-	uint64_t identity; /* of this very file: another one is a copy put in its place */
+	uint32_t young_at;       /* as in struct tail */
+	uint64_t identity;       /* of this very file: another one is a copy put in its place */
 	uint8_t boot[BOOT_LEN];
 };
 _Static_assert(sizeof(struct index_header) <= SLOT_A, "the header fits before the slots");
@@ -197,7 +197,8 @@ struct rec_reset {
 #define NAME_AT(ref)    ((ref) >> 8)
 #define NAME_LEN(ref)   ((size_t)((ref)&0xff))
 /* msg_row.spare. */
-#define ROW_YOUNG       1 /* adopted while its deliverer may still append it */
+#define ROW_YOUNG       1   /* adopted while its deliverer may still come to append it */
+#define YOUNG_KEPT_S    600 /* for so long, in seconds */
 
 /* Before each structure, in the log's tail of a record or in the packed file. */
 struct packed_head {

@@ -81,6 +81,7 @@ struct tail {
 	uint64_t modseq_limit; /* synced: below this numbers may be given out */
 	uint32_t uid_limit;
 	uint32_t unsettled;
+	uint32_t young_at; /* when a file was adopted last that its deliverer may append; seconds */
 	int64_t cur_clean, new_clean; /* 0: unknown */
 	int64_t scanned;
 	struct dir_span pending[PENDING_SPANS];
@@ -112,7 +113,6 @@ struct body {
 	uint32_t tomb_count, tomb_room;
 	struct str keywords[KEYWORDS_MAX]; /* ours, never moved */
 	uint32_t keyword_count;
-	uint32_t young;       /* rows with ROW_YOUNG that may come a second time */
 	uint64_t epoch;       /* changes when positions or the dead do */
 	struct totals totals; /* counted from the rows */
 	bool dirty;           /* some name lacks a flag changed here */
@@ -165,6 +165,9 @@ void body_compact(struct body *b, uint64_t told);
 /* Totals without this row, and with its flags changed. */
 void totals_remove(struct totals *t, const struct msg_row *r);
 void totals_flags(struct totals *t, uint16_t from, uint16_t to);
+
+/* The UID under which a young file was adopted from the directory; 0: none. */
+uint32_t body_find_young(const struct body *b, struct str base);
 
 /* Live rows with a UID from `from` on. */
 uint32_t body_recent(const struct body *b, uint32_t from);

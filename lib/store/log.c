@@ -47,6 +47,7 @@ tail_start(struct tail *t, const struct gen *g)
 		.new_clean = g->h.new_clean,
 		.scanned = g->h.scanned,
 		.unsettled = g->h.unsettled,
+		.young_at = g->h.young_at,
 	};
 	memcpy(t->boot, g->h.boot, BOOT_LEN);
 }
@@ -106,6 +107,10 @@ tail_apply(struct tail *t, const struct record *r)
 	t->totals = r->totals;
 	switch ((enum record_type)r->type) {
 	case REC_APPEND:
+		if ((r->arg & APPEND_YOUNG) != 0 &&
+		    (p = payload(r, sizeof(struct rec_append))) != NULL)
+			t->young_at = ((const struct rec_append *)p)->savedate;
+		/* fall through */
 	case REC_EXPUNGE:
 	case REC_NAMES:
 		if ((p = payload(r, sizeof(struct dir_span))) != NULL)

@@ -312,7 +312,7 @@ look_at(struct scan_state *s, struct found *n)
 		return false;
 	}
 	n->orphan = name_id(base).n > 0;
-	n->young = n->orphan && now - st.st_ctim.tv_sec <= 10 * YOUNG_S;
+	n->young = n->orphan && now - st.st_ctim.tv_sec <= YOUNG_KEPT_S;
 	n->size = (uint64_t)st.st_size;
 	n->date = st.st_mtim.tv_sec;
 	n->order = number_before_dot(base);

@@ -117,6 +117,7 @@ fill_header(struct index_header *h, const struct snapshot *s)
 	h->new_clean = t->new_clean;
 	h->scanned = t->scanned;
 	h->unsettled = t->unsettled;
+	h->young_at = t->young_at;
 	h->packed_id = s->packed_id;
 	h->packed_entries = s->packed_entries;
 	memcpy(h->boot, t->boot, BOOT_LEN);

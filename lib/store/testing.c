@@ -11,8 +11,8 @@
 #include "base/log.h"
 #include "store/core.h"
 
-static void
-open_all(struct rig *r)
+void
+rig_open(struct rig *r)
 {
 	struct store_config c;
 	struct why why;
@@ -38,11 +38,11 @@ rig_up(struct rig *r)
 	assert_non_null(mkdtemp(r->path));
 	r->root = open(r->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(r->root >= 0);
-	open_all(r);
+	rig_open(r);
 }
 
-static void
-close_all(struct rig *r)
+void
+rig_close(struct rig *r)
 {
 	home_release(&r->h);
 	store_close(&r->s);
@@ -60,7 +60,7 @@ remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 void
 rig_down(struct rig *r)
 {
-	close_all(r);
+	rig_close(r);
 	(void)close(r->root);
 	(void)nftw(r->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
@@ -68,8 +68,8 @@ rig_down(struct rig *r)
 void
 rig_restart(struct rig *r)
 {
-	close_all(r);
-	open_all(r);
+	rig_close(r);
+	rig_open(r);
 }
 
 struct folder *
@@ -207,4 +207,12 @@ set_of(const char *text)
 
 	assert_true(seqset_parse(str_of(text), UINT32_MAX, &s));
 	return s;
+}
+
+void
+rig_reopen_root(struct rig *r)
+{
+	r->root = open(r->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(r->root >= 0);
+	rig_open(r);
 }

@@ -20,6 +20,11 @@ struct rig {
 /* A root below TMPDIR and the home example.test/ann in it. */
 void rig_up(struct rig *r);
 void rig_down(struct rig *r);
+/* Another store on the same root, as another process has it. */
+void rig_open(struct rig *r);
+void rig_close(struct rig *r);
+/* In a child: forget the parent's store, open anew. */
+void rig_reopen_root(struct rig *r);
 /* As if the process had been killed and started again. */
 void rig_restart(struct rig *r);
 
