@@ -592,6 +592,13 @@ submission(void **state)
 	assert_true(str_find(m, STR("\r\nDate: ")) == str_find(m, STR("\r\nDate: x")));
 
 	(void)fake_say(&f, "MAIL FROM:<ann@example.test>\r\n" RCPT "DATA\r\n");
+	want("from another, which is allowed",
+	    fake_say(&f, "From: Bob <bob@example.test>\r\n\r\nbody\r\n.\r\n"), "250 2.0.0");
+	fake_close(&f);
+
+	fake_open(&f, "submission", CLEAR "submission_check_from = yes\n");
+	(void)fake_say(
+	    &f, EHLO "AUTH PLAIN " GOOD "\r\nMAIL FROM:<ann@example.test>\r\n" RCPT "DATA\r\n");
 	want("from another", fake_say(&f, "From: Bob <bob@example.test>\r\n\r\nbody\r\n.\r\n"),
 	    "550 5.7.1");
 	(void)fake_say(&f, "MAIL FROM:<ann@example.test>\r\n" RCPT "DATA\r\n");

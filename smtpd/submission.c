@@ -2,9 +2,9 @@
  * submission.c - what a submission server mends (RFC 6409 8) and refuses.
  *
  * Date and Message-ID are added when they are missing, in front, so that the
- * client's own header stays as it is (and its signature valid).  The From field
- * has to be an address of the user, like the envelope's sender: it is what
- * people read (RFC 6409 6.1; setting submission_check_from).
+ * client's own header stays as it is (and its signature valid).  With
+ * submission_check_from the From field has to be an address of the user, like
+ * the envelope's sender (RFC 6409 6.1): it is what people read.
  */
 #include "base/codec.h"
 #include "base/log.h"

@@ -128,16 +128,6 @@ class Senders(unittest.TestCase):
         with submission(pr, user) as w:
             w.ok(f"MAIL FROM:<{alias}>")
 
-    def test_the_from_field(self):
-        user, other = pr.new_user(), pr.new_user()
-        with submission(pr, user) as w:
-            code, text = w.data(user.address, f"From: Boss <{other.address}>\r\n\r\nx\r\n.\r\n".encode(), user.address)
-            self.assertEqual(code, 550, text)
-            code, text = w.data(user.address, f"From: Me <{user.address}>\r\nSubject: own\r\n\r\nx\r\n.\r\n".encode(),
-                                user.address)
-            self.assertEqual(code, 250, text)
-        pr.wait_for_message(user, subject="own")
-
     def test_what_is_missing_is_added(self):
         """RFC 6409 8.2, 8.3; and where the user sits stays his."""
         user = pr.new_user()

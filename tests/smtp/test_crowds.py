@@ -5,13 +5,14 @@ import time
 import unittest
 
 from lib import env
-from lib.smtpwire import Closed, Wire
+from lib.smtpwire import Closed, Wire, submission
 
 SETTINGS = """
 trusted_networks = 192.0.2.0/24
 smtp_command_time = 3s
 login_time = 4s
 smtp_errors = 10
+submission_check_from = yes
 """
 
 
@@ -103,6 +104,15 @@ class Crowds(unittest.TestCase):
             self.assertEqual(set(codes), {500})
             self.assertEqual(w.reply()[0], 421)
             self.assertTrue(w.closed())
+
+    def test_the_from_field_where_it_is_checked(self):
+        user, other = self.pr.new_user(), self.pr.new_user()
+        with submission(self.pr, user) as w:
+            for sender, code in ((other.address, 550), (user.address, 250)):
+                said = w.data(user.address, f"From: Boss <{sender}>\r\nSubject: own\r\n\r\nx\r\n.\r\n".encode(),
+                              user.address)
+                self.assertEqual(said[0], code, said)
+        self.pr.wait_for_message(user, subject="own")
 
     def test_silence_before_ehlo(self):
         with Wire(self.pr) as w:
