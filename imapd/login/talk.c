@@ -486,10 +486,16 @@ obey(struct client *c, enum preauth_want want)
 		c->state = CLIENT_HANDSHAKE;
 		return shake_hands(c);
 	case WANT_START:
-		start(c);
-		return false;
 	case WANT_STEP:
-		step(c);
+		/* Replies to what was pipelined before it: imapd, who may answer next, has not got them. */
+		if (flush(c) != MOVED) {
+			client_close(c);
+			return false;
+		}
+		if (want == WANT_START)
+			start(c);
+		else
+			step(c);
 		return false;
 	case WANT_ABORT:
 		abort_exchange(c);
