@@ -487,7 +487,8 @@ obey(struct client *c, enum preauth_want want)
 		return shake_hands(c);
 	case WANT_START:
 	case WANT_STEP:
-		/* Replies to what was pipelined before it: imapd, who may answer next, has not got them. */
+		/* Replies to what was pipelined before it: imapd, who may answer next, has not got
+		 * them. */
 		if (flush(c) != MOVED) {
 			client_close(c);
 			return false;

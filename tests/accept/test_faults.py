@@ -294,7 +294,7 @@ class Faults(unittest.TestCase):
             while time.monotonic() < until:
                 for s, text in held[at % 10::10]:
                     with contextlib.suppress(OSError):
-                        s.send(text[at // 10 % len(text)][:1] if False else text[at // 10 % len(text):][:1])
+                        s.send(text[at // 10 % len(text):][:1])
                 at += 1
                 began = time.monotonic()
                 code, said = codes_of(pr, self.user.address)

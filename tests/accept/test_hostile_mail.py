@@ -182,7 +182,7 @@ class Recipients(unittest.TestCase):
                 pass
         self.assertGreaterEqual(codes[250], 100, codes)
         self.assertLessEqual(codes[250], 1000, codes)
-        self.assertLessEqual(set(codes), {250, 452, 421}, codes)
+        self.assertLessEqual(set(codes), {250, 452, 421, 552}, codes)  # 552 to one who never stops
         self.assertLess(time.monotonic() - began, 60)
 
     def test_a_hundred_thousand_unknown(self):

@@ -307,6 +307,7 @@ class Instance:
         self.pr = Postroom(os.path.join(self.state, "env"))
         if self.settings:
             self.set(self.settings)
+            self.settings = ""  # a later start finds them in the file
         return self.pr
 
     def set(self, text):
