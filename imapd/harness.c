@@ -40,12 +40,14 @@ void
 harness_start(struct harness *h)
 {
 	const struct pool_limits limits = { .threads = 8, .keep = 2, .queue = 1000 };
-	char root[] = "/tmp/imapd-test-XXXXXX";
+	const char *tmp = getenv("TMPDIR");
+	char root[256];
 	struct store_config config;
 	struct why why = { 0 };
 
 	*h = (struct harness){ 0 };
 	log_init("imapd-test", LOG_FATAL);
+	(void)snprintf(root, sizeof(root), "%s/imapd-test-XXXXXX", tmp != NULL ? tmp : "/tmp");
 	if (mkdtemp(root) == NULL)
 		log_fatal("no temporary directory");
 	h->root = xstrdup(root);
@@ -124,13 +126,14 @@ client_send(int fd, struct str text)
 	}
 }
 
-/* Where the last complete line of b begins, if there is one and it begins so. */
+/* Does a line from *at on begin so?  Moves *at behind the lines looked at. */
 static bool
-has_line(const struct buf *b, const char *until)
+has_line(const struct buf *b, size_t *at, const char *until)
 {
-	struct str left = buf_str(b), line;
+	struct str left = str_from(buf_str(b), *at), line;
 
 	while (str_cut(left, '\n', &line, &left)) {
+		*at = b->n - left.n;
 		if (str_starts(line, str_of(until)))
 			return true;
 	}
@@ -145,13 +148,14 @@ read_until(int fd, const char *until)
 	struct buf b;
 	char *text;
 	bool ok = false;
+	size_t at = 0;
 
 	buf_init(&b, 256 * 1024 * 1024);
 	for (;;) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 		ssize_t got;
 
-		if (until != NULL && has_line(&b, until)) {
+		if (until != NULL && has_line(&b, &at, until)) {
 			ok = true;
 			break;
 		}
@@ -159,7 +163,6 @@ read_until(int fd, const char *until)
 			break;
 		if ((p.revents & (POLLIN | POLLHUP)) == 0)
 			continue;
-		/* An octet at a time at a line's end would be slow; a reply is never read past. */
 		got = recv(fd, piece, sizeof(piece), 0);
 		if (got <= 0) {
 			ok = until == NULL;

@@ -111,16 +111,25 @@ static bool
 idle_done(struct imap *s)
 {
 	struct reader_line line;
+	enum reader_got got = reader_next(&s->reader, io_input(s->io), command_streams, &line);
 
-	if (reader_next(&s->reader, io_input(s->io), command_streams, &line) != READER_COMMAND)
+	if (got == READER_MORE)
 		return false;
-	if (str_eq_nocase(line.text, STR("DONE"))) {
+	if (got == READER_COMMAND && str_eq_nocase(line.text, STR("DONE"))) {
 		if (idle_look(s, true))
 			io_printf(s->io, "%s OK IDLE completed\r\n", s->idle_tag);
-	} else
+	} else {
 		io_printf(s->io, "%s BAD Expected DONE\r\n", s->idle_tag);
+		s->bads++;
+	}
+	if (got == READER_CONTINUE) { /* a literal was announced: its line is dropped */
+		s->reader = (struct reader){ .skipping = true };
+		line.octets = 0;
+	}
 	io_consume(s->io, line.octets);
 	end_idle(s);
+	if ((got == READER_LITERAL || got == READER_STREAM) && !line.sync)
+		imap_bye(s, "That was not DONE"); /* a literal is coming that nobody wants */
 	return true;
 }
 
