@@ -3,6 +3,7 @@
  */
 #include "imapd/harness.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
@@ -120,6 +121,8 @@ client_send(int fd, struct str text)
 	while (text.n > 0) {
 		ssize_t put = send(fd, text.p, text.n, MSG_NOSIGNAL);
 
+		if (put < 0 && errno == EINTR)
+			continue;
 		if (put <= 0)
 			return;
 		text = str_from(text, (size_t)put);
@@ -159,11 +162,15 @@ read_until(int fd, const char *until)
 			ok = true;
 			break;
 		}
-		if (clock_ms() > end || poll(&p, 1, 1000) < 0)
+		if (clock_ms() > end)
 			break;
+		if (poll(&p, 1, 1000) < 0) /* libFuzzer's alarm */
+			continue;
 		if ((p.revents & (POLLIN | POLLHUP)) == 0)
 			continue;
 		got = recv(fd, piece, sizeof(piece), 0);
+		if (got < 0 && errno == EINTR)
+			continue;
 		if (got <= 0) {
 			ok = until == NULL;
 			break;
