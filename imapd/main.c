@@ -98,7 +98,8 @@ confine_to(int root)
 	const struct confine_dir dirs[] = { { .fd = root, .write = true } };
 	const struct confinement row = {
 		.daemon = "imapd",
-		.allow = ALLOW_FILES,
+		.allow =
+		    ALLOW_FILES | ALLOW_ACCEPT, /* accept: the postroom command on imapd-N.sock */
 		.dirs = dirs,
 		.dir_count = COUNT_OF(dirs),
 	};

@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/queue.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -187,6 +188,20 @@ serve_one(struct rpc_server *s, struct served *w, struct rpc_header *h, struct r
 	rpc_out_free(&out);
 }
 
+/*
+ * A listener whose connection cannot be accepted stays readable: without a
+ * pause the thread would spin until descriptors or memory are there again.
+ */
+static void
+pause_accepting(const struct rpc_server *s)
+{
+	static const struct timespec pause = { 0, 100000000 };
+
+	log_event(
+	    LOG_WARN, "rpc.accept", kv_cstr("server", s->name), kv_int("errno", errno), KV_END);
+	(void)nanosleep(&pause, NULL);
+}
+
 static void
 accept_wire(struct rpc_server *s, struct served *listener)
 {
@@ -195,8 +210,11 @@ accept_wire(struct rpc_server *s, struct served *listener)
 	socklen_t n = sizeof(who);
 	bool room;
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			pause_accepting(s);
 		return;
+	}
 	(void)pthread_mutex_lock(&s->lock);
 	room = s->count < WIRES_MAX;
 	(void)pthread_mutex_unlock(&s->lock);
