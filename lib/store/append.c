@@ -11,7 +11,7 @@
 #include "store/core.h"
 #include "store/names.h"
 
-#define CLAIM_MAX_US 50000
+#define CLAIM_MAX_US 1000000
 
 int64_t
 dir_mtime(int dir)

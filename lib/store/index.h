@@ -73,7 +73,7 @@ void packed_name(uint64_t id, char out[static 48]);
 
 /* --- the log's end --- */
 
-#define PENDING_SPANS 8
+#define PENDING_SPANS 32
 
 struct tail {
 	uint64_t off; /* of the next record */
