@@ -28,6 +28,12 @@ count_row(struct totals *t, const struct msg_row *r, int by)
 }
 
 void
+totals_add(struct totals *t, const struct msg_row *r)
+{
+	count_row(t, r, 1);
+}
+
+void
 totals_remove(struct totals *t, const struct msg_row *r)
 {
 	count_row(t, r, -1);
@@ -72,8 +78,8 @@ body_drop_keywords(struct body *b)
 	b->keyword_count = 0;
 }
 
-static void
-add_tomb(struct body *b, uint32_t uid, uint64_t modseq)
+void
+body_add_tomb(struct body *b, uint32_t uid, uint64_t modseq)
 {
 	struct tomb *last = b->tomb_count > 0 ? &b->tombs[b->tomb_count - 1] : NULL;
 
@@ -88,8 +94,8 @@ add_tomb(struct body *b, uint32_t uid, uint64_t modseq)
 	b->tombs[b->tomb_count++] = (struct tomb){ uid, uid, modseq };
 }
 
-static void
-add_dead(struct body *b, uint32_t at)
+void
+body_add_dead(struct body *b, uint32_t at)
 {
 	if (b->dead_count == b->dead_room) {
 		b->dead_room = b->dead_room * 2 + 16;
@@ -99,8 +105,8 @@ add_dead(struct body *b, uint32_t at)
 }
 
 /* The dead from `sorted` on were added in order; put the two runs together. */
-static void
-merge_dead(struct body *b, uint32_t sorted)
+void
+body_merge_dead(struct body *b, uint32_t sorted)
 {
 	uint32_t n = b->dead_count, i = 0, k = sorted, m = 0;
 	uint32_t *all;
@@ -157,7 +163,7 @@ raise_tombs(struct body *b, const struct tomb *tombs, uint32_t count, uint64_t k
 	for (uint32_t i = 0; i < b->base_count; i++) {
 		if (!row_dead(&rows[i]))
 			continue;
-		add_dead(b, i);
+		body_add_dead(b, i);
 		b->dead_modseq = MAX(b->dead_modseq, rows[i].modseq);
 	}
 }
@@ -261,237 +267,6 @@ body_keyword(const struct body *b, struct str name)
 	return -1;
 }
 
-/* --- applying records --- */
-
-static const void *
-payload(const struct record *r, size_t n)
-{
-	return r->len - sizeof(*r) >= n ? r + 1 : NULL;
-}
-
-static void
-apply_append(struct body *b, const struct record *r, uint64_t at)
-{
-	const struct rec_append *a = payload(r, sizeof(*a));
-	uint64_t name_at = at + sizeof(*r) + pad8(sizeof(*a));
-	struct msg_row row;
-
-	if (a == NULL || r->len - sizeof(*r) - sizeof(*a) < a->name_len || a->name_len > BASE_MAX)
-		return;
-	if (body_count(b) > 0 && body_row(b, body_count(b) - 1)->uid >= a->uid)
-		return;
-	row = (struct msg_row){
-		.uid = a->uid,
-		.name_flags = a->name_flags,
-		.keywords = a->keywords,
-		.modseq = r->totals.modseq,
-		.internaldate = a->internaldate,
-		.name_ref = NAME_REF(name_at, a->name_len),
-		.packed_ref = a->packed_len > 0 ? name_at + pad8(a->name_len) : 0,
-		.size = a->size,
-		.vsize = a->vsize,
-		.savedate = a->savedate,
-		.flags = a->flags & MSG_FLAGS,
-		.spare = (r->arg & APPEND_YOUNG) != 0 ? ROW_YOUNG : 0,
-	};
-	if (b->more_count == b->more_room) {
-		b->more_room = b->more_room * 2 + 64;
-		b->more = xreallocarray(b->more, b->more_room, sizeof(*b->more));
-	}
-	b->more[b->more_count++] = row;
-	if (name_flags_of(row.flags, row.keywords, row.name_flags) != row.name_flags)
-		b->dirty = true;
-	count_row(&b->totals, &row, 1);
-}
-
-static void
-apply_flags(struct body *b, const struct record *r)
-{
-	const struct rec_flags *f = payload(r, sizeof(*f));
-	const struct seqrange *range;
-
-	if (f == NULL || (r->len - sizeof(*r) - sizeof(*f)) / sizeof(*range) < f->ranges)
-		return;
-	range = (const struct seqrange *)(const void *)(f + 1);
-	for (uint32_t i = 0; i < f->ranges; i++) {
-		for (uint32_t at = body_lower(b, range[i].lo);
-		     at < body_count(b) && body_row(b, at)->uid <= range[i].hi; at++) {
-			struct msg_row *row = body_row(b, at);
-			uint16_t flags = (uint16_t)((row->flags & f->flag_and) | f->flag_or);
-			uint64_t keywords = (row->keywords & f->keyword_and) | f->keyword_or;
-
-			if (row_dead(row) || (flags == row->flags && keywords == row->keywords))
-				continue;
-			count_row(&b->totals, row, -1);
-			row->flags = flags & MSG_FLAGS;
-			row->keywords = keywords;
-			row->modseq = r->totals.modseq;
-			count_row(&b->totals, row, 1);
-			b->dirty = true;
-		}
-	}
-}
-
-static void
-apply_foreign(struct body *b, const struct record *r)
-{
-	const struct rec_foreign *f = (const void *)(r + 1);
-	size_t n = (r->len - sizeof(*r)) / sizeof(*f);
-
-	for (size_t i = 0; i < n; i++) {
-		struct msg_row *row = body_find(b, f[i].uid);
-
-		if (row == NULL || row_dead(row))
-			continue;
-		count_row(&b->totals, row, -1);
-		if (row->flags != (f[i].flags & MSG_FLAGS) || row->keywords != f[i].keywords)
-			row->modseq = r->totals.modseq;
-		row->flags = (uint16_t)(f[i].flags & MSG_FLAGS);
-		row->keywords = f[i].keywords;
-		row->name_flags = f[i].name_flags;
-		count_row(&b->totals, row, 1);
-	}
-}
-
-static void
-apply_expunge(struct body *b, const struct record *r)
-{
-	const struct seqrange *range;
-	uint32_t sorted = b->dead_count;
-	size_t n;
-
-	if (payload(r, sizeof(struct dir_span)) == NULL)
-		return;
-	range =
-	    (const struct seqrange *)(const void *)((const struct dir_span *)(const void *)(r + 1) +
-						    1);
-	n = (r->len - sizeof(*r) - sizeof(struct dir_span)) / sizeof(*range);
-	for (size_t i = 0; i < n; i++) {
-		for (uint32_t at = body_lower(b, range[i].lo);
-		     at < body_count(b) && body_row(b, at)->uid <= range[i].hi; at++) {
-			struct msg_row *row = body_row(b, at);
-
-			if (row_dead(row))
-				continue;
-			count_row(&b->totals, row, -1);
-			row->flags |= MSG_EXPUNGED;
-			row->modseq = r->totals.modseq;
-			add_tomb(b, row->uid, row->modseq);
-			add_dead(b, at);
-		}
-	}
-	if (b->dead_count == sorted)
-		return;
-	merge_dead(b, sorted);
-	b->dead_modseq = r->totals.modseq;
-	b->epoch++;
-}
-
-static void
-apply_names(struct body *b, const struct record *r)
-{
-	const struct rec_name *e;
-	size_t n;
-
-	if (payload(r, sizeof(struct dir_span)) == NULL)
-		return;
-	e = (const struct rec_name *)(const void *)((const struct dir_span *)(const void *)(r + 1) +
-						    1);
-	n = (r->len - sizeof(*r) - sizeof(struct dir_span)) / sizeof(*e);
-	for (size_t i = 0; i < n; i++) {
-		struct msg_row *row = e[i].uid != 0 ? body_find(b, e[i].uid) : NULL;
-
-		if (row != NULL)
-			row->name_flags = e[i].name_flags;
-	}
-}
-
-static void
-apply_keyword(struct body *b, const struct record *r)
-{
-	const char *p = (const char *)(r + 1);
-	size_t n = strnlen(p, r->len - sizeof(*r));
-
-	if (r->arg == b->keyword_count && b->keyword_count < KEYWORDS_MAX && n > 0)
-		b->keywords[b->keyword_count++] = str_of(str_dup(str_n(p, n)));
-}
-
-static void
-apply_offer(struct body *b, const struct record *r, uint64_t at)
-{
-	const struct rec_offer *o = payload(r, sizeof(*o));
-	struct msg_row *row = o != NULL ? body_find(b, o->uid) : NULL;
-
-	if (row == NULL || row_dead(row))
-		return;
-	if (o->vsize != VSIZE_UNKNOWN)
-		row->vsize = o->vsize;
-	if (o->packed_len > 0)
-		row->packed_ref = at + sizeof(*r) + pad8(sizeof(*o));
-}
-
-uint32_t
-body_find_young(const struct body *b, struct str base)
-{
-	for (uint32_t i = body_count(b); i-- > 0;) {
-		const struct msg_row *row = body_row(b, i);
-		char room[BASE_MAX + 1];
-		struct str have;
-
-		if ((row->spare & ROW_YOUNG) != 0 && !row_dead(row) &&
-		    gen_name(b->gen, row->name_ref, room, &have) && str_eq(have, base))
-			return row->uid;
-	}
-	return 0;
-}
-
-uint32_t
-body_recent(const struct body *b, uint32_t from)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = body_count(b); i-- > 0 && body_row(b, i)->uid >= from;)
-		n += !row_dead(body_row(b, i));
-	return n;
-}
-
-void
-body_apply(struct body *b, const struct record *r, uint64_t at)
-{
-	switch ((enum record_type)r->type) {
-	case REC_APPEND:
-		apply_append(b, r, at);
-		break;
-	case REC_FLAGS:
-		apply_flags(b, r);
-		break;
-	case REC_FOREIGN:
-		apply_foreign(b, r);
-		break;
-	case REC_EXPUNGE:
-		apply_expunge(b, r);
-		break;
-	case REC_NAMES:
-		apply_names(b, r);
-		break;
-	case REC_KEYWORD:
-		apply_keyword(b, r);
-		break;
-	case REC_OFFER:
-		apply_offer(b, r, at);
-		break;
-	default:
-		break;
-	}
-	b->totals.uidnext = r->totals.uidnext;
-	b->totals.modseq = r->totals.modseq;
-	if (r->totals.recent_from != b->totals.recent_from) {
-		/* A session took the recent ones: those below are nobody's news any more. */
-		b->totals.recent_from = r->totals.recent_from;
-		b->totals.recent = body_recent(b, b->totals.recent_from);
-	}
-}
-
 void
 body_compact(struct body *b, uint64_t told)
 {
@@ -550,18 +325,18 @@ bury_missing(struct body *now, const struct body *old)
 			k += o != NULL && a->uid == o->uid;
 			i++;
 			if (row_dead(a))
-				add_dead(now, m);
+				body_add_dead(now, m);
 			rows[m++] = *a;
 			continue;
 		}
 		k++;
 		if (row_dead(o))
 			continue;
-		add_dead(now, m);
+		body_add_dead(now, m);
 		rows[m] = *o;
 		rows[m].flags |= MSG_EXPUNGED;
 		rows[m].modseq = now->totals.modseq;
-		add_tomb(now, rows[m].uid, rows[m].modseq);
+		body_add_tomb(now, rows[m].uid, rows[m].modseq);
 		m++;
 	}
 	now->dead_modseq = now->totals.modseq;

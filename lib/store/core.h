@@ -80,6 +80,7 @@ struct opened {
 	bool scanning;
 	bool rebuilding;
 	bool compacting;
+	int64_t scan_failed_ms; /* atomic; 0: none did */
 };
 
 struct folder {

@@ -149,7 +149,7 @@ row_dead(const struct msg_row *r)
 	return (r->flags & MSG_EXPUNGED) != 0;
 }
 
-/* Apply one record that stands at `at` in its file; under the write lock. */
+/* Apply one record that stands at `at` in its file; under the write lock (apply.c). */
 void body_apply(struct body *b, const struct record *r, uint64_t at);
 
 /*
@@ -162,7 +162,13 @@ void body_replace(struct body *b, struct body **from);
 /* Drop dead rows that every view has been told of (modseq <= told). */
 void body_compact(struct body *b, uint64_t told);
 
-/* Totals without this row, and with its flags changed. */
+/* For apply.c: tombstones and the dead; the dead added from `sorted` on are put in order. */
+void body_add_tomb(struct body *b, uint32_t uid, uint64_t modseq);
+void body_add_dead(struct body *b, uint32_t at);
+void body_merge_dead(struct body *b, uint32_t sorted);
+
+/* Totals with and without this row, and with its flags changed. */
+void totals_add(struct totals *t, const struct msg_row *r);
 void totals_remove(struct totals *t, const struct msg_row *r);
 void totals_flags(struct totals *t, uint16_t from, uint16_t to);
 

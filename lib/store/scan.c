@@ -26,6 +26,7 @@
 #define QUIET_SERVER_NS 2000000000
 #define VERIFY_S        3600 /* read again what rests on our own claims alone */
 #define NEW_ROUNDS      3
+#define SCAN_AGAIN_MS   30000 /* after one that failed */
 
 /* --- are they as we left them? --- */
 
@@ -427,6 +428,14 @@ folder_scan(struct folder *f, enum scan_how how, struct deadline d, struct why *
 	return r;
 }
 
+static bool
+scan_failed_lately(const struct folder *f)
+{
+	int64_t at = __atomic_load_n(&f->o->scan_failed_ms, __ATOMIC_RELAXED);
+
+	return at != 0 && clock_ms() - at < SCAN_AGAIN_MS;
+}
+
 enum outcome
 folder_sync(struct folder *f, struct deadline d, struct why *why)
 {
@@ -435,7 +444,7 @@ folder_sync(struct folder *f, struct deadline d, struct why *why)
 
 	if (r != DONE)
 		return r;
-	clean = folder_dirs_clean(f);
+	clean = folder_dirs_clean(f) || scan_failed_lately(f);
 	if (!clean)
 		r = folder_load(f, d, why);
 	f->pinned += !clean && r == DONE;
@@ -445,7 +454,14 @@ folder_sync(struct folder *f, struct deadline d, struct why *why)
 		return r;
 	}
 	folder_unlock(f);
-	r = folder_scan(f, SCAN_IF_CHANGED, d, why);
+	/*
+	 * What cannot be taken in now (a full disk, a read-only one) is taken in
+	 * later: what the index knows can be read all the same.
+	 */
+	if (folder_scan(f, SCAN_IF_CHANGED, d, NULL) != DONE && !folder_gone(f))
+		__atomic_store_n(&f->o->scan_failed_ms, clock_ms(), __ATOMIC_RELAXED);
+	if (folder_gone(f))
+		r = fail(PERMFAIL, why, 0, "", "The folder is gone");
 	folder_end_unlocked(f, true);
 	return r;
 }
