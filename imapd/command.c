@@ -349,10 +349,11 @@ mailbox_decode(struct command *c, struct str raw, struct str *name)
 		buf_free(&b);
 		return reply_no(c, "CANNOT", "That is no mailbox name") != DONE;
 	}
+	/* "inbox.x" too: a second tree that differs by case alone would only confuse. */
+	if (str_starts_nocase(buf_str(&b), STR("INBOX")) && (b.n == 5 || b.p[5] == FOLDER_SEP))
+		memcpy(b.p, "INBOX", 5);
 	*name = arena_str(c->arena, buf_str(&b));
 	buf_free(&b);
-	if (str_eq_nocase(*name, STR("INBOX")))
-		*name = STR("INBOX");
 	if (folder_name_check(*name, &why) != DONE)
 		return reply_no(c, "CANNOT", "%s", why.text) != DONE;
 	return true;
