@@ -11,6 +11,7 @@
  */
 #include "deliver/commit.h"
 
+#include "base/crashpoint.h"
 #include "base/log.h"
 #include "deliver/local.h"
 #include "deliver/queue.h"
@@ -97,6 +98,7 @@ commit_spool(struct deliver *d, struct spool_file *file, struct deliver_envelope
 	e->size = m.size;
 	if (o == DONE)
 		o = commit_message(d, &m, e, by, how, why);
+	crash_point("commit.answer");
 	message_end(&m);
 	return o;
 }

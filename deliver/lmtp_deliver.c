@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/codec.h"
+#include "base/crashpoint.h"
 #include "base/log.h"
 #include "deliver/commit.h"
 #include "deliver/lmtp.h"
@@ -207,6 +208,7 @@ deliver_all(void *arg, void *file, struct lmtp_message *m)
 			m->recipients[i].why = why;
 		}
 	}
+	crash_point("lmtp.answer");
 	if (o == DONE)
 		message_end(&own);
 }

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crashpoint.h"
 #include "base/log.h"
 #include "mail/structure.h"
 #include "store/folder.h"
@@ -217,6 +218,7 @@ message_take(struct store *store, struct spool_file *file, uint64_t id, struct s
 	buf_init(&out->packed, STRUCTURE_MAX);
 	*file = (struct spool_file){ .fd = -1 };
 
+	crash_point("message.taken");
 	o = find_size(out, why);
 	if (o == DONE && !nobody_writes(out->file.fd)) {
 		o = copy_own(out, STR_NONE, why);
@@ -286,6 +288,7 @@ message_sync(struct message *m, struct why *why)
 	if (fdatasync(m->file.fd) != 0)
 		return trouble(m, "fdatasync", why);
 	m->synced = true;
+	crash_point("message.synced");
 	return DONE;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/codec.h"
+#include "base/crashpoint.h"
 #include "base/log.h"
 
 #define NAME_ROOM 24
@@ -212,11 +213,14 @@ queue_disk_create(struct queue_disk *q, struct message *m, struct str envelope, 
 	o = place_message(q, m, why);
 	if (o != DONE)
 		return o;
+	crash_point("queue.message_linked");
 	o = make_file(q, m->id, 'e', &octets, why);
+	crash_point("queue.envelope_linked");
 	if (o == DONE && dirsync_wait(&q->sync, by) != DONE)
 		o = fail(TEMPFAIL, why, 451, "4.3.0", "Local error in queueing");
 	if (o != DONE)
 		queue_disk_remove(q, m->id);
+	crash_point("queue.committed");
 	return o;
 }
 
@@ -305,7 +309,10 @@ queue_disk_append(struct queue_disk *q, uint64_t id, uint64_t at, struct str rec
 	/* A torn record lies behind the good ones: it goes before something follows. */
 	if (good && (uint64_t)st.st_size > at)
 		good = ftruncate(fd, (off_t)at) == 0;
-	good = good && write_at(fd, records, at) && (!durable || fdatasync(fd) == 0);
+	good = good && write_at(fd, records, at);
+	crash_point("queue.record_written");
+	good = good && (!durable || fdatasync(fd) == 0);
+	crash_point("queue.record_synced");
 	if (!good)
 		complain(id, "append");
 	fd_close(&fd);
@@ -317,6 +324,7 @@ queue_disk_remove(struct queue_disk *q, uint64_t id)
 {
 	if (unlinkat(q->dir, name_of(id, 'e').s, 0) != 0 && errno != ENOENT)
 		complain(id, "unlink");
+	crash_point("queue.envelope_removed");
 	if (unlinkat(q->dir, name_of(id, 'm').s, 0) != 0 && errno != ENOENT)
 		complain(id, "unlink");
 }

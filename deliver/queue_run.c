@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crashpoint.h"
 #include "base/log.h"
 #include "deliver/local.h"
 #include "deliver/queue_int.h"
@@ -144,6 +145,7 @@ do_local(struct run *r)
 			.original = t->address,
 		};
 		o = local_deliver(r->queue->deliver, &r->message, &l, by, &why);
+		crash_point("queue.local_done");
 		(void)pthread_mutex_lock(&r->lock);
 		if (o == DONE)
 			note(r, i, FATE_DELIVERED, STR("2.0.0"), STR_NONE, STR_NONE);
@@ -234,6 +236,7 @@ do_remote(struct remote_job *job)
 	asked =
 	    rpc_call(r->queue->deliver->relay, RELAY_SEND, &o, deadline_in(RELAY_MS), &in, &why);
 	rpc_out_free(&o);
+	crash_point("queue.relay_answered");
 	(void)pthread_mutex_lock(&r->lock);
 	whole = asked == DONE && rpc_get_u32(&in) == job->count;
 	for (size_t k = 0; k < job->count; k++) {
@@ -469,6 +472,7 @@ give_up(struct run *r, const struct schedule *s, bool expired)
 {
 	if (!report_some(r, DSN_FAILED, expired, s, pick_failed))
 		return; /* until the report is durable they stay pending */
+	crash_point("queue.reported");
 	for (uint32_t i = 0; i < r->env.target_count; i++) {
 		struct env_target *t = &r->env.targets[i];
 
