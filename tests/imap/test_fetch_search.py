@@ -71,7 +71,7 @@ class Fetch(unittest.TestCase):
             with self.subTest(program):
                 self.assertEqual(self.c.ok(f"SEARCH {program}")[0], b"* SEARCH 1\r\n")
         for program in ("DELETED", "FROM bob", "BCC x", "CC x", "KEYWORD x", "ON 1-Feb-1994", "NOT ALL",
-                        "BODY Subject", "UID 2:3"):
+                        "BODY Message-ID", "UID 2:3"):
             with self.subTest(program):
                 self.assertEqual(self.c.ok(f"SEARCH {program}")[0], b"* SEARCH\r\n")
         self.c.no("SEARCH CHARSET X-NONE ALL", b"[BADCHARSET")
