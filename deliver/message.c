@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/crashpoint.h"
@@ -14,8 +15,9 @@
 #include "mail/structure.h"
 #include "store/folder.h"
 
-#define MAP_FROM  (256 * 1024) /* octets from which mapping is cheaper than reading */
-#define COPY_STEP (256 * 1024)
+#define MAP_FROM    (256 * 1024) /* octets from which mapping is cheaper than reading */
+#define COPY_STEP   (256 * 1024)
+#define LEASE_TRIES 10
 
 static enum outcome
 trouble(const struct message *m, const char *what, struct why *why)
@@ -102,8 +104,14 @@ octets_free(struct octets *o)
 static bool
 nobody_writes(int fd)
 {
-	if (fcntl(fd, F_SETLEASE, F_RDLCK) != 0)
-		return false;
+	/* The thread that sent this spool away may be about to close its own copy. */
+	static const struct timespec moment = { 0, 200000 };
+
+	for (int i = 0; fcntl(fd, F_SETLEASE, F_RDLCK) != 0; i++) {
+		if (errno != EAGAIN || i == LEASE_TRIES)
+			return false;
+		(void)nanosleep(&moment, NULL);
+	}
 	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
 	return true;
 }
