@@ -135,12 +135,12 @@ mail_usage(struct cli *c, struct str home, uint64_t *octets, uint64_t *messages)
 	return known;
 }
 
-/* --- what was set aside: .removed/HOME.TIME, HOME's slashes as the store wrote them --- */
+/* --- what was set aside: .removed/HOME@TIME --- */
 
 /*
  * The newest folder that was set aside for this home, below the mail root; in
  * the arena, STR_NONE when there is none.  store_home_remove puts
- * .removed/PATH.TIME there.
+ * .removed/HOME@TIME there.
  */
 static struct str
 newest_aside(struct cli *c, int root, struct str home)
@@ -168,7 +168,7 @@ newest_aside(struct cli *c, int root, struct str home)
 	while ((e = readdir(dir)) != NULL && seen++ < ENTRIES_MAX) {
 		struct str name = str_of(e->d_name);
 
-		if (name.n <= leaf.n + 1 || !str_starts(name, leaf) || name.p[leaf.n] != '.')
+		if (name.n <= leaf.n + 1 || !str_starts(name, leaf) || name.p[leaf.n] != '@')
 			continue;
 		struct str stamp = str_from(name, leaf.n + 1);
 

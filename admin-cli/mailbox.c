@@ -52,10 +52,10 @@ exists_already(struct cli *c, struct str address)
 	    "the mailbox " STR_FMT " exists already", STR_ARG(address));
 }
 
-/* Insert the row and, if so, switch it off, as one transaction. */
+/* Insert the row with its SCRAM verifiers and, if so, switch it off, as one transaction. */
 static enum status
-insert(
-    struct cli *c, const struct db_param *params, size_t count, struct str address, bool disabled)
+insert(struct cli *c, const struct db_param *params, size_t count, struct str address,
+    const struct new_password *password, bool disabled)
 {
 	const struct db_param off[] = { db_text_param("address", address),
 		db_int_param("enabled", 0) };
@@ -66,6 +66,8 @@ insert(
 		s = cli_query(c, "mailbox_add", params, count, &result);
 	if (s == STATUS_DONE && result.affected == 0)
 		s = cli_fail(c, STATUS_NOT_FOUND, NULL, "the domain has just been removed");
+	if (s == STATUS_DONE)
+		s = password_keep_scram(c, address, password);
 	if (s == STATUS_DONE && disabled)
 		s = cli_query(c, "mailbox_enable", off, COUNT_OF(off), NULL);
 	if (s == STATUS_DONE)
@@ -79,7 +81,8 @@ mailbox_add(struct cli *c)
 {
 	const char *name = cli_option(c, "name"), *quota = cli_option(c, "quota");
 	const char *most = cli_option(c, "quota-messages");
-	struct str address, domain, hash, generated;
+	struct new_password password;
+	struct str address, domain;
 	int64_t octets = 0, messages = 0;
 	struct db_result row;
 	enum status s = cli_address(c, c->operands[0], &address, &domain);
@@ -99,24 +102,26 @@ mailbox_add(struct cli *c)
 	if (s == STATUS_DONE && row.row_count > 0)
 		return exists_already(c, address);
 	if (s == STATUS_DONE)
-		s = password_ask(c, &hash, &generated);
+		s = password_ask(c, &password);
 	if (s != STATUS_DONE)
 		return s;
 	const struct db_param params[] = {
 		db_text_param("address", address),
 		db_text_param("domain", domain),
-		db_text_param("password", hash),
+		db_text_param("password", password.hash),
 		db_int_param("quota", octets),
 		db_int_param("quota_messages", messages),
 		db_text_param("name", str_of(name != NULL ? name : "")),
 	};
 
-	s = insert(c, params, COUNT_OF(params), address, cli_option(c, "disabled") != NULL);
+	s = insert(
+	    c, params, COUNT_OF(params), address, &password, cli_option(c, "disabled") != NULL);
 	if (s != STATUS_DONE)
 		return s;
-	if (generated.n > 0)
-		return report_done(c, "password", generated, "made " STR_FMT ", password " STR_FMT,
-		    STR_ARG(address), STR_ARG(generated));
+	if (password.generated.n > 0)
+		return report_done(c, "password", password.generated,
+		    "made " STR_FMT ", password " STR_FMT, STR_ARG(address),
+		    STR_ARG(password.generated));
 	return report_done(c, "mailbox", address, "made " STR_FMT, STR_ARG(address));
 }
 
@@ -344,28 +349,36 @@ mailbox_set(struct cli *c)
 enum status
 mailbox_password(struct cli *c)
 {
-	struct str address, domain, hash, generated;
+	struct new_password password;
+	struct str address, domain;
 	struct db_result row;
 	enum status s = cli_address(c, c->operands[0], &address, &domain);
 
 	if (s == STATUS_DONE)
 		s = mailbox_row(c, address, domain, &row);
 	if (s == STATUS_DONE)
-		s = password_ask(c, &hash, &generated);
+		s = password_ask(c, &password);
 	if (s != STATUS_DONE)
 		return s;
 	const struct db_param params[] = {
 		db_text_param("address", address),
-		db_text_param("password", hash),
+		db_text_param("password", password.hash),
 	};
 
-	s = cli_query(c, "mailbox_password", params, COUNT_OF(params), NULL);
+	s = cli_begin(c);
+	if (s == STATUS_DONE)
+		s = cli_query(c, "mailbox_password", params, COUNT_OF(params), NULL);
+	if (s == STATUS_DONE)
+		s = password_keep_scram(c, address, &password);
+	if (s == STATUS_DONE)
+		s = cli_commit(c);
+	cli_rollback(c);
 	if (s != STATUS_DONE)
 		return s;
-	if (generated.n > 0)
-		return report_done(c, "password", generated,
+	if (password.generated.n > 0)
+		return report_done(c, "password", password.generated,
 		    "the new password of " STR_FMT " is " STR_FMT, STR_ARG(address),
-		    STR_ARG(generated));
+		    STR_ARG(password.generated));
 	return report_done(c, "mailbox", address,
 	    "the new password of " STR_FMT " counts at the next login", STR_ARG(address));
 }

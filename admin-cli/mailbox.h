@@ -5,16 +5,25 @@
 #define ADMIN_CLI_MAILBOX_H
 
 #include "admin-cli/cli.h"
+#include "sql/passwd.h"
 
 /* The row, or NOT_FOUND, said. */
 must_use enum status mailbox_row(
     struct cli *c, struct str address, struct str domain, struct db_result *row);
 
-/*
- * The new password by --password-stdin, --generate or prompt, hashed, in the
- * arena.  *generated gets the text of a generated one, else STR_NONE.
- */
-must_use enum status password_ask(struct cli *c, struct str *hash, struct str *generated);
+/* A new password as the tables keep it; texts in the arena. */
+struct new_password {
+	struct str hash;
+	struct str scram[SCRAM_KINDS]; /* what SCRAM needs, which cannot be had from the hash */
+	struct str made_for;           /* hexadecimal: which hash they belong to */
+	struct str generated;          /* the password itself, if it was made up; else STR_NONE */
+};
+
+/* By --password-stdin, --generate or prompt. */
+must_use enum status password_ask(struct cli *c, struct new_password *out);
+/* Write what SCRAM needs, in the transaction that writes the hash. */
+must_use enum status password_keep_scram(
+    struct cli *c, struct str address, const struct new_password *p);
 
 /* --- the mail itself (mail.c): as the mail store's user --- */
 

@@ -344,7 +344,7 @@ class Manners(Case):
             out = self.status(DONE, *command, "--help")
             self.assertLessEqual(len(out.splitlines()), 24, out)
             self.assertTrue(all(len(line) <= 100 for line in out.splitlines()), out)
-            self.assertIn("examples:\n  postroom " + " ".join(command), out)
+            self.assertRegex(out, r"examples:\n  .*postroom " + " ".join(command))
 
     def test_usage(self):
         for words in ((), ("frob",), ("mailbox",), ("mailbox", "frob"), ("mailbox", "add"),

@@ -43,7 +43,7 @@ class Curl(unittest.TestCase):
         self.send(f"smtps://localhost:{pr.SUBMISSIONS_PORT}/client.example.net", "curl tls")
 
     def test_login_mechanisms(self):
-        for mechanism in ("PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-1"):
+        for mechanism in ("PLAIN", "LOGIN"):
             with self.subTest(mechanism):
                 self.send(f"smtps://localhost:{pr.SUBMISSIONS_PORT}", f"curl {mechanism}",
                           "--login-options", f"AUTH={mechanism}")

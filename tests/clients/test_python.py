@@ -18,7 +18,7 @@ class Smtp(unittest.TestCase):
         user = pr.new_user()
         for tls in ("starttls", "implicit"):
             with pr.smtp(user, tls) as smtp:
-                smtp.sendmail(user.address, [user.address], mailgen.plain(f"by {tls}", "x\n"))
+                smtp.sendmail(user.address, [user.address], mailgen.plain(f"by {tls}", "x\n", user.address))
             got = pr.wait_for_message(user, subject=f"by {tls}")
             self.assertIn(b"\r\n\r\nx\r\n", got)
 
@@ -44,7 +44,7 @@ class Smtp(unittest.TestCase):
 
     def test_the_client_address_is_kept_out_of_submitted_mail(self):
         user = pr.new_user()
-        pr.send(mailgen.plain("private"), user, [user.address])
+        pr.send(mailgen.plain("private", sender=user.address), user, [user.address])
         head = pr.wait_for_message(user, subject="private").split(b"\r\n\r\n")[0]
         self.assertNotIn(b"127.0.0.1", head)
 
@@ -63,6 +63,12 @@ class Smtp(unittest.TestCase):
             if code == 250:
                 code = smtp.rcpt(user.address)[0]
             self.assertEqual(code, 553)
+
+    def test_nobody_writes_somebody_else_into_from(self):
+        user = pr.new_user()
+        with pr.smtp(user) as smtp, self.assertRaises(smtplib.SMTPDataError) as caught:
+            smtp.sendmail(user.address, [user.address], mailgen.plain("forged", sender=pr.ben.address))
+        self.assertEqual(caught.exception.smtp_code, 550)
 
     def test_wrong_passwords_and_unknown_users_look_the_same(self):
         user = pr.new_user()

@@ -132,7 +132,10 @@ class Postroom:
             client = imaplib.IMAP4(self.HOST, self.IMAP_PORT, timeout=timeout)
             client.starttls(self.tls)
         try:
-            client.login(user.address, user.password)
+            if (user.address + user.password).isascii():
+                client.login(user.address, user.password)
+            else:  # imaplib's LOGIN knows ASCII only
+                client.authenticate("PLAIN", lambda _: f"\0{user.address}\0{user.password}".encode())
             yield client
         finally:
             with contextlib.suppress(Exception):
