@@ -44,7 +44,7 @@ FUZZ(data, n)
 	(void)passwd_is_weak(stored, "CRYPT");
 	(void)passwd_is_cheap(stored, "CRYPT");
 	buf_init(&out, 4096);
-	(void)scram_of_stored(SCRAM_SHA_256, stored, &out);
+	(void)!scram_of_stored(SCRAM_SHA_256, stored, &out);
 	buf_free(&out);
 	secret_free(&s);
 }
