@@ -3,6 +3,7 @@
     test_sql.py PATH-TO-SQL-TRY
 """
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -215,6 +216,18 @@ class Schema(Server):
                            ("www-data", "UPDATE virtual_users SET name=''")):
             with self.assertRaises(RuntimeError, msg=words):
                 self.q(words, user=user)
+
+
+class Documentation(Server):
+    def test_examples(self):
+        self.migrated()
+        with open(os.path.join(HERE, "..", "docs", "schema.md"), encoding="utf-8") as f:
+            blocks = re.findall(r"```sql\n(.*?)```", f.read(), re.S)
+        self.assertGreaterEqual(len(blocks), 6)
+        for block in blocks:
+            self.q(block)
+        self.assertEqual(self.q("SELECT email, quota FROM virtual_users ORDER BY id"),
+                         [["ann@example.org", "0"], ["bob@example.org", str(2 << 30)]])
 
 
 class Trouble(Server):
