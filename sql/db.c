@@ -51,6 +51,26 @@ thread_end(void *set)
 	mysql_thread_end();
 }
 
+/* Of <mysql/client_plugin.h>, which libmariadb ships without the headers it needs. */
+#define AUTHENTICATION_PLUGIN 2
+struct st_mysql_client_plugin *mysql_client_find_plugin(MYSQL *m, const char *name, int type);
+
+/*
+ * Ways to authenticate that come as plug-ins are loaded before the sandbox
+ * closes, whichever of them the server will ask for.
+ */
+static void
+load_plugins(void)
+{
+	static const char *const names[] = { "caching_sha2_password", "sha256_password",
+		"client_ed25519" };
+	MYSQL *m = mysql_init(NULL);
+
+	for (size_t i = 0; m != NULL && i < COUNT_OF(names); i++)
+		(void)mysql_client_find_plugin(m, names[i], AUTHENTICATION_PLUGIN);
+	mysql_close(m);
+}
+
 void
 db_library_begin(void)
 {
@@ -61,6 +81,7 @@ db_library_begin(void)
 	begun = true;
 	if (mysql_library_init(0, NULL, NULL) != 0 || pthread_key_create(&thread_key, thread_end))
 		log_fatal("the MySQL client library does not start");
+	load_plugins();
 }
 
 void
@@ -252,6 +273,7 @@ struct db *
 db_open(const struct db_server *server, const struct db_login *login, enum db_health *health)
 {
 	struct db *db = xcalloc(1, sizeof(*db));
+	unsigned tcp = MYSQL_PROTOCOL_TCP;
 	int64_t began = clock_ms();
 	bool up;
 
@@ -260,6 +282,8 @@ db_open(const struct db_server *server, const struct db_login *login, enum db_he
 	if (mysql_init(&db->mysql) == NULL)
 		log_fatal("no memory for a database connection");
 	set_options(&db->mysql, login);
+	if (server->socket == NULL) /* "localhost" means a socket to the library, a host to us */
+		(void)mysql_optionsv(&db->mysql, MYSQL_OPT_PROTOCOL, &tcp);
 	up = mysql_real_connect(&db->mysql, server->socket != NULL ? "localhost" : server->host,
 		 login->user, login->password, login->database, server->port, server->socket,
 		 0) != NULL;

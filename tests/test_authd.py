@@ -542,6 +542,37 @@ class Trouble(AuthCase):
         self.assertEqual(self.smtpd.mechanisms(), ["PLAIN"])
 
 
+class OverTcp(AuthCase):
+    """The database on a port, with a password, the first of its hosts dead."""
+    port = 0
+
+    @classmethod
+    def setUpClass(cls):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            cls.port = s.getsockname()[1]
+        cls.db = MariaDB(arguments=["--port=%d" % cls.port, "--bind-address=127.0.0.1"])
+        cls.db.__enter__()
+        cls.db.sql("CREATE USER 'tcp'@'127.0.0.1' IDENTIFIED BY 'over the wire'; GRANT ALL ON postroom.* TO 'tcp'@'127.0.0.1'; "
+                   "INSTALL SONAME 'auth_ed25519'; CREATE USER 'ed'@'127.0.0.1' IDENTIFIED VIA ed25519 USING PASSWORD('over the wire'); "
+                   "GRANT ALL ON postroom.* TO 'ed'@'127.0.0.1'")
+
+    def start(self, settings=None):
+        for user in ("tcp", "ed"):
+            for hosts in ("127.0.0.1:%d" % self.port, "127.0.0.1:1 127.0.0.1:%d" % self.port, "localhost:%d" % self.port):
+                d = Daemon(AUTHD, "database_hosts = %s\ndatabase_user = %s\nhostname = mail.example.org\n" % (hosts, user),
+                           wires=["smtpd"], values={"database_password": "over the wire"}, log=self.log)
+                got = Peer(d.wires["smtpd"]).plain("ann@example.org", "secret")
+                self.assertEqual(d.stop(), 0)
+                self.assertEqual((got.state, got.user), (LOGGED_IN, "ann@example.org"), (user, hosts, got.text))
+
+    def stop(self):
+        pass
+
+    def test_over_tcp(self):
+        pass
+
+
 class Maps(AuthCase):
     def ask(self, name, key):
         s = socket.socket(socket.AF_UNIX)

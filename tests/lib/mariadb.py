@@ -1,4 +1,4 @@
-"""A private MariaDB for tests: a unix socket in a folder of its own, no port.
+"""A private MariaDB for tests: a unix socket in a folder of its own, and no port but by arguments.
 
     with MariaDB() as db:
         db.sql("CREATE DATABASE postroom")
@@ -58,10 +58,11 @@ class MariaDB:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [SERVER, "--no-defaults", "--datadir=" + self.data, "--socket=" + self.socket,
-                 "--skip-networking", "--skip-log-bin", "--innodb-buffer-pool-size=32M",
+                 "--skip-log-bin", "--innodb-buffer-pool-size=32M",
                  "--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=2",
                  "--plugin-load-add=auth_socket", "--skip-name-resolve",
                  "--pid-file=" + os.path.join(self.folder, "db.pid")]
+                + ([] if any("--port" in a for a in self.arguments) else ["--skip-networking"])
                 + self._user() + self.arguments + list(arguments),
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         if wait:
