@@ -208,14 +208,10 @@ put_flag_names(struct imap *s, bool any)
 void
 enable_condstore(struct imap *s)
 {
-	struct folder_summary summary;
-
 	if (s->condstore)
 		return;
 	s->condstore = true;
-	if (!s->entered)
-		return;
-	view_summary(&s->view, &summary);
-	io_printf(s->io, "* OK [HIGHESTMODSEQ %llu] CONDSTORE is on\r\n",
-	    (unsigned long long)summary.modseq);
+	if (s->entered)
+		io_printf(s->io, "* OK [HIGHESTMODSEQ %llu] CONDSTORE is on\r\n",
+		    (unsigned long long)s->view.flags_told);
 }

@@ -12,7 +12,8 @@
 
 #define MESSAGE_ARENA ((size_t)16 * 1024 * 1024 + MIME_ARENA)
 
-static const unsigned plain = FETCH_UID | FETCH_FLAGS | FETCH_INTERNALDATE | FETCH_MODSEQ;
+static const unsigned plain =
+    FETCH_UID | FETCH_FLAGS | FETCH_INTERNALDATE | FETCH_SIZE | FETCH_MODSEQ;
 
 /*
  * RFC 3501 6.4.5: a section without PEEK sets \Seen, a piece of rows at a
@@ -50,6 +51,7 @@ static enum outcome
 fetch_rows(struct imap *s, struct command *c, struct fetch *f)
 {
 	bool seen = f->program->sets_seen && !s->read_only;
+	bool sized = (f->program->items & FETCH_SIZE) != 0;
 	bool simple = f->program->section_count == 0 && (f->program->items & ~plain) == 0;
 	bool changed[VIEW_CHUNK] = { 0 };
 	struct rows rows;
@@ -63,7 +65,7 @@ fetch_rows(struct imap *s, struct command *c, struct fetch *f)
 
 			if (f->program->has_since && row->modseq <= f->program->since)
 				continue;
-			if (simple)
+			if (simple && (row->vsize != VSIZE_UNKNOWN || !sized))
 				put_plain_row(s, row, rows.seq + (uint32_t)i, f->program->items);
 			else if (fetch_row(f, row, rows.seq + (uint32_t)i, changed[i]) != DONE)
 				return GONE;

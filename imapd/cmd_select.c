@@ -40,8 +40,9 @@ put_selected(struct imap *s)
 		io_printf(s->io, "* OK [UNSEEN %u] First unseen message\r\n", unseen);
 	io_printf(s->io, "* OK [UIDVALIDITY %u] UIDs are valid\r\n", summary.uidvalidity);
 	io_printf(s->io, "* OK [UIDNEXT %u] Predicted next UID\r\n", s->view.uidnext_told);
+	/* What the client is told of, which may be less than what has happened by now. */
 	io_printf(s->io, "* OK [HIGHESTMODSEQ %llu] Highest modseq\r\n",
-	    (unsigned long long)summary.modseq);
+	    (unsigned long long)s->view.flags_told);
 }
 
 static enum outcome

@@ -173,7 +173,8 @@ note_trouble(struct fetch *f, const struct message *m)
 enum outcome
 fetch_row(struct fetch *f, const struct msg_row *row, uint32_t seq, bool tell_flags)
 {
-	unsigned items = f->program->items | (tell_flags ? FETCH_FLAGS : 0u);
+	unsigned seen = FETCH_FLAGS | (f->s->condstore ? FETCH_MODSEQ : 0u);
+	unsigned items = f->program->items | (tell_flags ? seen : 0u);
 	struct msg_row told = *row;
 	struct message m;
 	bool first = true;
@@ -183,7 +184,9 @@ fetch_row(struct fetch *f, const struct msg_row *row, uint32_t seq, bool tell_fl
 		note_trouble(f, &m);
 		items &= ~(unsigned)FETCH_SIZE;
 	}
-	buf_printf(io_out(f->s->io), "* %u FETCH (", seq);
+	buf_put(io_out(f->s->io), STR("* "));
+	buf_put_u64(io_out(f->s->io), seq);
+	buf_put(io_out(f->s->io), STR(" FETCH ("));
 	put_plain_items(f->s, &told, items, &first);
 	if ((items & from_structure) != 0 && !put_structure(f, &m, &first))
 		note_trouble(f, &m);

@@ -213,6 +213,11 @@ folders(void **state)
 	check(client_ask(fd, "v RENAME Work Play"), "v NO", NULL);
 	check(client_ask(fd, "w RENAME Work.2024.Q1 Play.Q1"), "w OK", NULL);
 	check(client_ask(fd, "x RENAME Sent INBOX"), "x NO [ALREADYEXISTS]", NULL);
+	check(client_ask(fd, "x1 CREATE inbox.sub"), "x1 OK", NULL);
+	check(client_ask(fd, "x2 SELECT InBox.sub"), "x2 OK", NULL);
+	check(client_ask(fd, "x3 RENAME INBOX.sub INBOX.other"), "x3 OK", NULL);
+	check(client_ask(fd, "x4 CHECK"), "x4 BAD", NULL);
+	check(client_ask(fd, "x5 DELETE INBOX.other"), "x5 OK", NULL);
 	check(client_ask(fd, "y DELETE Play.Q1"), "y OK", NULL);
 	check(client_ask(fd, "z DELETE Play.Q1"), "z NO [NONEXISTENT]", NULL);
 	check(client_ask(fd, "a1 DELETE INBOX"), "a1 NO [CANNOT]", NULL);
