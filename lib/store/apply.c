@@ -21,7 +21,8 @@ apply_append(struct body *b, const struct record *r, uint64_t at)
 	uint64_t name_at = at + sizeof(*r) + pad8(sizeof(*a));
 	struct msg_row row;
 
-	if (a == NULL || r->len - sizeof(*r) - sizeof(*a) < a->name_len || a->name_len > BASE_MAX)
+	if (a == NULL || r->len - sizeof(*r) - sizeof(*a) < a->name_len || a->name_len > BASE_MAX ||
+	    a->uid == 0)
 		return;
 	if (body_count(b) > 0 && body_row(b, body_count(b) - 1)->uid >= a->uid)
 		return;

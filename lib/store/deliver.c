@@ -170,6 +170,13 @@ take_back(struct folder *f, const struct placed *p)
 		(void)unlinkat(f->o->cur, p->name, 0);
 }
 
+/* A folder can be opened anew, by its name, and is then another or none: mail waits for that. */
+static enum outcome
+deleted(struct why *why)
+{
+	return fail(TEMPFAIL, why, 451, "4.3.0", "The folder was deleted");
+}
+
 enum outcome
 folder_deliver(struct folder *f, const struct delivery *m, struct deadline d, struct delivered *out,
     struct why *why)
@@ -190,6 +197,8 @@ folder_deliver(struct folder *f, const struct delivery *m, struct deadline d, st
 	if (!name_make(m->arrived, id, f->store->host, m->size, m->vsize, p.base))
 		return fail(PERMFAIL, why, 0, "", "That is no delivery id");
 	r = folder_begin(f, rows, d, why);
+	if (r == PERMFAIL && folder_gone(f))
+		return deleted(why);
 	if (r != DONE)
 		return r;
 	out->uidvalidity = f->uidvalidity;
@@ -215,7 +224,7 @@ folder_deliver(struct folder *f, const struct delivery *m, struct deadline d, st
 	if (r == PERMFAIL && folder_gone(f)) {
 		take_back(f, &p);
 		folder_end_unlocked(f, rows);
-		return fail(TEMPFAIL, why, 451, "4.3.0", "The folder was deleted");
+		return deleted(why);
 	}
 	crash_point("deliver.indexed");
 	out->existed = p.existed;

@@ -120,7 +120,8 @@ struct delivered {
  * whoever is doing the same), append the index record.  DONE: it is in the
  * mailbox and survives a power cut.  TEMPFAIL: nothing was kept; the file is
  * still the caller's and may be used again, except after a failed sync, when
- * everything about it is to be given up.  PERMFAIL: too many keywords, over
+ * everything about it is to be given up; also when the folder was deleted meanwhile:
+ * open it anew by its name.  PERMFAIL: too many keywords, over
  * MSG_SIZE_MAX, a bad id.  With DONE the name stays when the caller closes fd.
  *
  * Idempotent by id against files that still have the name given then; in a

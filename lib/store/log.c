@@ -110,7 +110,7 @@ tail_apply(struct tail *t, const struct record *r)
 		if ((r->arg & APPEND_YOUNG) != 0 &&
 		    (p = payload(r, sizeof(struct rec_append))) != NULL)
 			t->young_at = ((const struct rec_append *)p)->savedate;
-		/* fall through */
+		__attribute__((fallthrough));
 	case REC_EXPUNGE:
 	case REC_NAMES:
 		if ((p = payload(r, sizeof(struct dir_span))) != NULL)
