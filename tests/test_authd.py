@@ -1,6 +1,9 @@
+# check: no-instance
+# check: alone
+# check: timeout=600
 """authd by itself against a real MariaDB: logins, routes, homes, maps, and trouble.
 
-    test_authd.py PATH-TO-AUTHD PATH-TO-SQL-TRY
+Run by ./check, or with POSTROOM_BUILD naming a build folder.
 """
 import base64
 import os
@@ -21,7 +24,9 @@ from mariadb import MariaDB  # noqa: E402
 from scram import Scram  # noqa: E402
 from wire import Closed, Str, U32, U64, U8, Wire, put  # noqa: E402
 
-AUTHD = TRY = None
+BUILD = os.environ.get("POSTROOM_BUILD", os.path.join(HERE, "..", "build"))
+AUTHD = os.path.join(BUILD, "authd", "authd")
+TRY = os.path.join(BUILD, "sql", "sql-try")
 ROUTE, SEND_AS, MECHANISMS, START, STEP, ABORT, REDEEM, HOME = range(1, 9)
 COUNTS = 16
 DONE, TEMPFAIL, PERMFAIL = range(3)
@@ -748,5 +753,4 @@ class DovecotProtocol(AuthCase):
 
 
 if __name__ == "__main__":
-    AUTHD, TRY = (os.path.abspath(sys.argv.pop(1)) for _ in range(2))
     unittest.main(verbosity=2)

@@ -1,6 +1,9 @@
+# check: no-instance
+# check: alone
+# check: timeout=600
 """sql/ against a real MariaDB: the schema, the guides' statements, and a server in trouble.
 
-    test_sql.py PATH-TO-SQL-TRY
+Run by ./check, or with POSTROOM_BUILD naming a build folder.
 """
 import os
 import re
@@ -16,7 +19,7 @@ SQL = os.path.join(HERE, "..", "sql")
 sys.path.insert(0, os.path.join(HERE, "lib"))
 from mariadb import MariaDB  # noqa: E402
 
-TRY = None
+TRY = os.path.join(os.environ.get("POSTROOM_BUILD", os.path.join(HERE, "..", "build")), "sql", "sql-try")
 EXTRA = """
 -- name: sleep
 SELECT SLEEP(:seconds) AS slept;
@@ -360,5 +363,4 @@ class Trouble(Server):
 
 
 if __name__ == "__main__":
-    TRY = os.path.abspath(sys.argv.pop(1))
     unittest.main(verbosity=2)
