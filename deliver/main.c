@@ -129,20 +129,17 @@ on_stop(struct daemon *daemon, void *arg)
 }
 
 static void
-open_store(struct deliver *d, struct daemon *daemon)
+open_store(struct deliver *d, struct daemon *daemon, struct store_config *config)
 {
-	struct store_config config;
 	struct why why;
 
-	store_config_init(&config);
-	config.root = daemon_dir(daemon, "mail");
-	store_read_boot_id(config.boot_id);
-	config.host = d->conf->hostname;
-	config.changed = on_changed;
-	config.changed_arg = d->shards;
-	if (config.root < 0)
+	config->root = daemon_dir(daemon, "mail");
+	config->host = d->conf->hostname;
+	config->changed = on_changed;
+	config->changed_arg = d->shards;
+	if (config->root < 0)
 		log_fatal("the mail directory was not handed over");
-	if (store_open(&config, &d->store, &why) != DONE)
+	if (store_open(config, &d->store, &why) != DONE)
 		log_fatal("the mail store cannot be opened: %s", why.text);
 	store_sweep_spool(d->store);
 }
@@ -182,10 +179,13 @@ main(void)
 	struct pool_limits relay_limits = { .keep = 2, .queue = 4000 };
 	struct daemon *daemon = daemon_begin("deliver");
 	struct daemon_hooks hooks = { .reload = on_reload, .stop = on_stop };
+	struct store_config store;
 	struct deliver d = { 0 };
 	struct lot *lot;
 	int fd;
 
+	store_config_init(&store);
+	store_read_boot_id(store.boot_id);
 	(void)pthread_mutex_init(&d.conf_lock, NULL);
 	d.conf = conf_ref(daemon_conf(daemon));
 	hooks.arg = &d;
@@ -195,7 +195,7 @@ main(void)
 	d.relay = rpc_client_new("relay");
 	restrict_self(daemon);
 
-	open_store(&d, daemon);
+	open_store(&d, daemon, &store);
 	d.spools = spools_new(d.store);
 	d.queue = queue_new(&d, daemon_dir(daemon, "queue"));
 	if (d.queue == NULL || !queue_begin(d.queue))

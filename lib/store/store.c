@@ -103,6 +103,8 @@ store_open(const struct store_config *c, struct store **out, struct why *why)
 	if (boot[0] == '\0')
 		store_read_boot_id(boot);
 	s->boot_known = boot_octets(boot, s->boot);
+	if (!s->boot_known)
+		log_event(LOG_WARN, "store.boot_unknown", KV_END);
 	(void)pthread_mutex_init(&s->lock, NULL);
 	*out = s;
 	return DONE;

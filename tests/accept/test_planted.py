@@ -183,6 +183,17 @@ class Sharing(unittest.TestCase):
                 c.ok("STORE 1 +FLAGS (\\Deleted)")
                 c.ok("EXPUNGE")
 
+    def test_uids_have_no_gaps(self):
+        """Deliver and imapd agree which boot this is: within one, each takes up where the other left off."""
+        user = pr.new_user("gaps")
+        for _ in range(3):
+            pr.send("Subject: d\n\nx\n", "someone@example.net", [user.address])
+            with Raw(user) as c:
+                c.append("INBOX")
+        with Raw(user) as c:
+            c.ok("SELECT INBOX")
+            self.assertEqual(c.ok("UID SEARCH ALL")[0], b"* SEARCH 1 2 3 4 5 6\r\n")
+
     def test_twenty_at_once(self):
         """Deliveries, appends, flags and expunges at the same time: every message accounted for."""
         import threading
