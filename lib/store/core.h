@@ -47,6 +47,8 @@ struct store {
 	struct folder *idle_first, *idle_last; /* open and not busy, longest unused first */
 	uint32_t idle_count;
 	struct store_counters counters;
+	struct sweeping *sweeping; /* under way (sweep.c); of the thread that maintains */
+	int64_t sweep_next_ms;     /* 0: not ours to do */
 };
 #define COUNT(s, field) __atomic_fetch_add(&(s)->counters.field, 1, __ATOMIC_RELAXED)
 
@@ -326,6 +328,12 @@ int aside_open(struct folder *f, bool make);
  */
 must_use enum outcome expunge_rows(struct folder *f, const struct seqset *uids, bool only_deleted,
     bool keep, struct deadline d, struct seqset *expunged, uint64_t *modseq, struct why *why);
+/* A directory and what is in it. */
+void aside_remove_tree(int parent, const char *name);
+/* This process sweeps what was kept aside: a piece of it; give up what is under way (sweep.c). */
+void sweep_own(struct store *s);
+void sweep_some(struct store *s, struct deadline d);
+void sweep_stop(struct store *s);
 /* Whether a delivery's file was set aside from this folder. */
 bool aside_has_delivery(struct folder *f, struct str id);
 

@@ -203,6 +203,44 @@ renames(void **state)
 	rig_down(&r);
 }
 
+/* What was kept aside goes when its days are over, and not before. */
+static void
+sweeps(void **state)
+{
+	struct rig r;
+	struct folder *f;
+	struct seqset all = set_of("1:*");
+
+	(void)state;
+	rig_up(&r);
+	(void)rig_deliver(&r, "INBOX", "one\n", "a");
+	(void)rig_deliver(&r, "Old", "two\n", "b");
+	assert_int_equal(home_delete_folder(r.h, STR("Old"), SOON, NULL), DONE);
+	f = rig_folder(&r, "INBOX");
+	assert_int_equal(folder_expunge(f, &all, false, SOON, NULL, NULL, NULL), DONE);
+	folder_release(&f);
+	assert_int_equal(rig_count_files(&r, "../postroom/expunged/INBOX"), 1);
+	store_sweep_spool(r.s);
+	r.s->sweep_next_ms = 1;
+	store_maintain(r.s, SOON);
+	assert_null(r.s->sweeping);
+	assert_int_equal(rig_count_files(&r, "../postroom/expunged/INBOX"), 1);
+	/* `.Old@...` does not count as a file: it begins with a dot. */
+	r.s->c.keep_expunged_days = 0;
+	r.s->sweep_next_ms = 1;
+	usleep(1100000); /* ages are in whole seconds */
+	store_maintain(r.s, SOON);
+	assert_int_equal(rig_count_files(&r, "../postroom/expunged/INBOX"), 0);
+	{
+		char left[300];
+
+		rig_find(&r, "../postroom/expunged", ".Old@", left, sizeof(left));
+		assert_string_equal(left, "");
+	}
+	seqset_free(&all);
+	rig_down(&r);
+}
+
 /* Another process renames and deletes behind our open objects. */
 static void
 behind_our_back(void **state)
@@ -238,6 +276,7 @@ main(void)
 		cmocka_unit_test(lists),
 		cmocka_unit_test(deletes),
 		cmocka_unit_test(renames),
+		cmocka_unit_test(sweeps),
 		cmocka_unit_test(behind_our_back),
 	};
 

@@ -362,6 +362,8 @@ set_aside(struct home *h, struct home_lock *l, struct str disk, struct why *why)
 	(void)snprintf(to, sizeof(to), "%.200s@%lld", disk.p, (long long)wall_us());
 	if (expunged < 0 || (renameat(l->home, from, expunged, to) != 0 && errno != ENOENT))
 		r = fs_fail(why, "set folder aside", home_path(h), errno);
+	else if (h->store->c.keep_expunged_days == 0)
+		aside_remove_tree(expunged, to);
 	fd_close(&expunged);
 	return r;
 }

@@ -103,6 +103,7 @@ void
 store_maintain(struct store *s, struct deadline d)
 {
 	maintain(s, false, d);
+	sweep_some(s, d);
 }
 
 void

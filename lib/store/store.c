@@ -118,6 +118,7 @@ store_close(struct store **sp)
 	*sp = NULL;
 	if (s == NULL)
 		return;
+	sweep_stop(s);
 	while (store_evict(s, true))
 		;
 	assert(s->folders.n == 0 && s->homes.n == 0);
@@ -166,6 +167,7 @@ store_sweep_spool(struct store *s)
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *e;
 
+	sweep_own(s);
 	if (dir == NULL) {
 		fd_close(&fd);
 		return;

@@ -91,7 +91,8 @@ void spool_discard(struct store *s, struct spool_file *f);
 
 /*
  * At the start of the one process that owns the spool (deliver): remove named
- * files that were left behind.
+ * files that were left behind.  From then on its store_maintain also removes,
+ * once a day and in all homes, what was kept aside for keep_expunged_days.
  */
 void store_sweep_spool(struct store *s);
 
@@ -102,11 +103,10 @@ void store_sweep_spool(struct store *s);
 bool store_free(struct store *s, uint64_t *octets, uint64_t *inodes);
 
 /*
- * The work nobody waits for: flags into file names (those older than half a
- * minute), compaction of long logs, dropping rows and descriptors of folders
- * nobody has used for a while.  A daemon calls it every few seconds from a
- * pool thread; returns at the deadline with the rest undone, to go on the
- * next time.
+ * The work nobody waits for, by one thread at a time: flags into file names (those older than half
+ * a minute), compaction of long logs, dropping rows and descriptors of folders nobody has used for
+ * a while.  A daemon calls it every few seconds from a pool thread; returns at the deadline with
+ * the rest undone, to go on the next time.
  */
 void store_maintain(struct store *s, struct deadline d);
 
