@@ -288,7 +288,7 @@ queue_disk_message(struct queue_disk *q, uint64_t id, uint64_t *size)
 	if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)))
 		fd_close(&fd);
 	if (fd < 0)
-		complain(id, "open");
+		complain(id, "open"); /* which leaves errno alone */
 	else
 		*size = (uint64_t)st.st_size;
 	return fd;

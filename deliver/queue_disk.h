@@ -44,7 +44,7 @@ enum queue_load {
 must_use enum queue_load queue_disk_load(
     struct queue_disk *q, uint64_t id, struct arena *arena, struct env *env);
 
-/* The message, read-only; -1 when it cannot be opened.  *size: its octets now. */
+/* The message, read-only; -1 with errno when it cannot be opened.  *size: its octets now. */
 int queue_disk_message(struct queue_disk *q, uint64_t id, uint64_t *size);
 
 /*

@@ -13,6 +13,7 @@
  *    happens: a second copy at another host cannot be taken back;
  *  - a failure is noted after its report is durable in the queue.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -611,9 +612,9 @@ load(struct run *r, struct run_end *end)
 		return false;
 	}
 	fd = queue_disk_message(&q->disk, r->id, &size);
-	if (fd < 0)
+	if (fd < 0 && errno != ENOENT)
 		return false;
-	if (size != r->env.e.size || r->env.skip > size) {
+	if (fd < 0 || size != r->env.e.size || r->env.skip > size) {
 		fd_close(&fd);
 		queue_disk_set_aside(&q->disk, r->id, "message");
 		COUNT(q->deliver, set_aside);
