@@ -75,6 +75,16 @@ network_of(struct str client)
 	return siphash(hash_process_key(), octets, n == 4 ? 3 : 8);
 }
 
+/*
+ * Guesses by way of webmail are counted apart: else strangers could close
+ * webmail to the owner, who comes from there as everybody does.
+ */
+static uint64_t
+account_of(struct str user, bool trusted)
+{
+	return trusted ? ~hash_str(user) : hash_str(user);
+}
+
 static struct counter *
 look(struct table *t, uint64_t key)
 {
@@ -144,7 +154,7 @@ limits_check(struct limits *l, struct str client, struct str user, bool trusted,
 	bool owner = false;
 
 	(void)pthread_mutex_lock(&l->lock);
-	c = look(&l->accounts, hash_str(user));
+	c = look(&l->accounts, account_of(user, trusted));
 	if (c != NULL) {
 		roll(c, LIMIT_ACCOUNT_MS, now_ms);
 		owner = !trusted && is_good(c, network);
@@ -187,7 +197,7 @@ limits_failed(struct limits *l, struct str client, struct str user, const struct
 	uint32_t delay = LIMIT_DELAY_FIRST_MS;
 
 	(void)pthread_mutex_lock(&l->lock);
-	account = get(&l->accounts, hash_str(user), now_ms);
+	account = get(&l->accounts, account_of(user, trusted), now_ms);
 	roll(account, LIMIT_ACCOUNT_MS, now_ms);
 	if (new_guess(account, guess))
 		account->count++;
@@ -215,7 +225,7 @@ limits_passed(struct limits *l, struct str client, struct str user, bool trusted
 	if (trusted)
 		return;
 	(void)pthread_mutex_lock(&l->lock);
-	account = get(&l->accounts, hash_str(user), now_ms);
+	account = get(&l->accounts, account_of(user, false), now_ms);
 	roll(account, LIMIT_ACCOUNT_MS, now_ms);
 	/* To the front, the oldest falls out. */
 	for (i = 0; i < LIMIT_GOOD_NETWORKS - 1 && account->good[i] != network; i++)

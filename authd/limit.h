@@ -10,8 +10,10 @@
  *			which its owner has not logged in before
  *
  * Beyond a limit the password is not looked at.  Trusted networks (webmail)
- * are bound by the account's limit alone, and are nobody's own network.  Every failure names a
- *delay, one second at first, twice that each time, 15 at most.
+ * are bound by the account's limit alone, with a count of their own, so that
+ * strangers elsewhere do not close webmail to an owner; and are nobody's own
+ * network.  Every failure names a delay, one second at first, twice that each
+ * time, 15 at most.
  *
  * In memory, 16,384 networks and accounts each; the longest unused is
  * forgotten first, so a flood costs the flooders' memory of each other.

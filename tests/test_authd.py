@@ -418,7 +418,8 @@ class Limits(AuthCase):
         a = self.smtpd.plain("ann@example.org", "secret", client="10.1.0.1")
         self.assertEqual((a.verdict, a.code), (TEMPFAIL, 454))
         self.assertIn("for this account", a.text)
-        # Its owner is known by his network.
+        # Its owner is known by his network, and webmail is open to everybody's owner.
+        self.assertEqual(self.smtpd.plain("ann@example.org", "secret", client="127.0.0.1").state, LOGGED_IN)
         self.assertEqual(self.smtpd.plain("ann@example.org", "secret", client="2001:db8:1::2").state, LOGGED_IN)
         self.assertEqual(self.smtpd.scram("ann@example.org", "secret", client="2001:db8:1::3").state, LOGGED_IN)
         a = self.smtpd.scram("ann@example.org", "secret", client="10.1.0.1")
