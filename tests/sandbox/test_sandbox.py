@@ -1,3 +1,4 @@
+# check: alone
 """Each running daemon tries what its row of the process table forbids, and is refused.
 
 The daemons are the real ones of the running instance, under their real filters: gdb stops
@@ -8,11 +9,10 @@ import os
 import re
 import socket
 import subprocess
-import sys
+import time
 import unittest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-import env  # noqa: E402
+from lib import env
 
 # What may succeed, by daemon.  Everything else in ATTEMPTS has to fail in each of them.
 MAY = {
@@ -37,7 +37,7 @@ def family():
             except OSError:
                 pass
     out = {}
-    for pid, comm in parents.get(int(env.load()["PID"]), []):
+    for pid, comm in parents.get(env.get().PID, []):
         out.setdefault(comm, []).append(pid)
     return out
 
@@ -59,7 +59,7 @@ SOCKET = "((int(*)(int,int,int))socket)(%d,%d,0)"
 
 
 def attempts():
-    v = env.load()
+    v = env.get().env
     return {
         "open /etc/passwd": OPEN % ("/etc/passwd", os.O_RDONLY),
         "open the configuration": OPEN % (v["POSTROOM_CONF"], os.O_RDONLY),
@@ -141,13 +141,19 @@ for _daemon in MAY:
 
 
 class Deadly(unittest.TestCase):
+    def until(self, holds, what):
+        end = time.monotonic() + 10
+        while not holds():
+            self.assertLess(time.monotonic(), end, f"waited for {what}")
+            time.sleep(0.05)
+
     def test_exec_ends_a_daemon_and_the_supervisor_starts_another(self):
         pid = family()["smtpd"][0]
         argv = ["gdb", "-nx", "-batch", "-p", str(pid), "-ex",
                 'call ((int(*)(const char*,void*,void*))execve)("/bin/true",0,0)']
         subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
-        env.wait_for(lambda: family().get("smtpd", [pid]) != [pid], 10, "a new smtpd")
-        env.wait_for(lambda: greets(int(env.load()["SMTP_PORT"])), 10, "a greeting of the new smtpd")
+        self.until(lambda: family().get("smtpd", [pid]) != [pid], "a new smtpd")
+        self.until(lambda: greets(env.get().SMTP_PORT), "a greeting of the new smtpd")
 
 
 def greets(port):
