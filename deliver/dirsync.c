@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/durable.h"
 #include "base/log.h"
 
 void
@@ -37,7 +38,7 @@ run_round(struct dirsync *s)
 
 	s->running = true;
 	(void)pthread_mutex_unlock(&s->lock);
-	good = fsync(s->fd) == 0;
+	good = durable_names(s->fd);
 	if (!good)
 		log_event(
 		    LOG_WARN, "queue.fsync", kv_cstr("error", strerrorname_np(errno)), KV_END);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/crashpoint.h"
+#include "base/durable.h"
 #include "base/log.h"
 #include "mail/structure.h"
 #include "store/folder.h"
@@ -293,7 +294,7 @@ message_sync(struct message *m, struct why *why)
 {
 	if (m->synced)
 		return DONE;
-	if (fdatasync(m->file.fd) != 0)
+	if (!durable_data(m->file.fd))
 		return trouble(m, "fdatasync", why);
 	m->synced = true;
 	crash_point("message.synced");

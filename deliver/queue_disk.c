@@ -12,6 +12,7 @@
 
 #include "base/codec.h"
 #include "base/crashpoint.h"
+#include "base/durable.h"
 #include "base/log.h"
 
 #define NAME_ROOM 24
@@ -163,7 +164,7 @@ make_file(
 		good = fill(fd, from);
 		if (good) {
 			call = "fdatasync";
-			good = fdatasync(fd) == 0;
+			good = durable_data(fd);
 		}
 		if (good) {
 			call = "link";
@@ -311,7 +312,7 @@ queue_disk_append(struct queue_disk *q, uint64_t id, uint64_t at, struct str rec
 		good = ftruncate(fd, (off_t)at) == 0;
 	good = good && write_at(fd, records, at);
 	crash_point("queue.record_written");
-	good = good && (!durable || fdatasync(fd) == 0);
+	good = good && (!durable || durable_data(fd));
 	crash_point("queue.record_synced");
 	if (!good)
 		complain(id, "append");

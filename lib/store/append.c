@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/codec.h"
+#include "base/durable.h"
 #include "base/hash.h"
 #include "store/core.h"
 #include "store/names.h"
@@ -89,7 +90,7 @@ copy_and_link(struct folder *f, int fd, uint64_t size, const char *name)
 	if (ok) {
 		times[0] = st.st_atim;
 		times[1] = st.st_mtim;
-		ok = futimens(to.fd, times) == 0 && fdatasync(to.fd) == 0 &&
+		ok = futimens(to.fd, times) == 0 && durable_data(to.fd) &&
 		     fs_link_fd(to.fd, f->o->cur, name) == 0;
 	}
 	e = errno;

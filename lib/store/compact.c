@@ -19,6 +19,7 @@
 
 #include "base/codec.h"
 #include "base/crashpoint.h"
+#include "base/durable.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "mail/structure.h"
@@ -206,7 +207,7 @@ move_packed(struct compaction *c)
 			buf_clear(&out);
 		}
 	}
-	ok = ok && fs_write(c->packed, out.p, out.n, at) && fdatasync(c->packed) == 0;
+	ok = ok && fs_write(c->packed, out.p, out.n, at) && durable_data(c->packed);
 	buf_free(&one);
 	buf_free(&out);
 	return ok;
@@ -263,7 +264,7 @@ raise_slots(struct compaction *c, const struct tail *end)
 		return true;
 	return gen_write_slots(&to, MAX(end->uid_limit, c->s.uid_ceiling),
 		   MAX(end->modseq_limit, c->s.modseq_ceiling)) &&
-	       fdatasync(c->next) == 0;
+	       durable_data(c->next);
 }
 
 /* Locked, and the log of the old generation. */
@@ -372,7 +373,7 @@ compact(struct compaction *c, struct deadline d, struct why *why)
 	folder_unlock(f);
 	if (r != DONE)
 		return r;
-	(void)fsync(f->o->dir);
+	(void)!durable_names(f->o->dir);
 	COUNT(f->store, compactions);
 	if (c->packed_fresh)
 		sweep_packed(c);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/durable.h"
 #include "base/log.h"
 #include "store/core.h"
 #include "store/names.h"
@@ -39,7 +40,7 @@ write_first(struct folder *f, int dir, uint32_t uidvalidity)
 	(void)unlinkat(dir, INDEX_NEW, 0);
 	fd = fs_open(dir, INDEX_NEW, O_RDWR | O_CREAT | O_EXCL, 0600);
 	ok = fd >= 0 && snapshot_write(fd, &s, &h) &&
-	     renameat(dir, INDEX_NEW, dir, INDEX_NAME) == 0 && fsync(dir) == 0;
+	     renameat(dir, INDEX_NEW, dir, INDEX_NAME) == 0 && durable_names(dir);
 	e = errno;
 	for (uint32_t i = 0; i < s.keyword_count; i++)
 		free((char *)(uintptr_t)keywords[i].p);

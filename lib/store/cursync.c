@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/durable.h"
 #include "store/core.h"
 
 struct sync_waiter {
@@ -56,7 +57,7 @@ lead(struct store *s, struct sync_group *ds, int dir)
 	ds->running = true;
 	(void)pthread_mutex_unlock(&ds->lock);
 	COUNT(s, syncs);
-	error = fsync(dir) == 0 ? 0 : errno;
+	error = durable_names(dir) ? 0 : errno;
 	(void)pthread_mutex_lock(&ds->lock);
 	ds->running = false;
 	for (; batch != NULL; batch = next) {

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/durable.h"
 #include "base/log.h"
 #include "store/core.h"
 
@@ -352,7 +353,7 @@ raise_ceilings(struct folder *f, uint32_t n, struct deadline d, struct why *why)
 	synced = gen_write_slots(g, c.uid, c.modseq);
 	folder_log_unlock(f);
 	folder_unlock(f);
-	synced = synced && fdatasync(g->fd) == 0;
+	synced = synced && durable_data(g->fd);
 	if (!synced)
 		r = fs_fail(why, "sync index", str_of(f->path), errno);
 	if (r == DONE)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/durable.h"
 #include "base/log.h"
 
 #define PATH_ROOM 1024
@@ -135,7 +136,7 @@ fs_make_dirs(int at, const char *path)
 		if (parent < 0)
 			return -1;
 		if (mkdirat(parent, slash != NULL ? slash + 1 : part, 0700) == 0) {
-			if (fsync(parent) != 0) {
+			if (!durable_names(parent)) {
 				int e = errno;
 
 				(void)close(parent);
@@ -249,7 +250,7 @@ fs_replace(int at, const char *name, const char *temp, struct str content)
 	fd = fs_open(at, temp, O_WRONLY | O_CREAT | O_EXCL, 0600);
 	if (fd < 0)
 		return false;
-	if (!fs_write(fd, content.p, content.n, 0) || fdatasync(fd) != 0 ||
+	if (!fs_write(fd, content.p, content.n, 0) || !durable_data(fd) ||
 	    renameat(at, temp, at, name) != 0) {
 		e = errno;
 		(void)close(fd);
@@ -258,7 +259,7 @@ fs_replace(int at, const char *name, const char *temp, struct str content)
 		return false;
 	}
 	(void)close(fd);
-	return fsync(at) == 0;
+	return durable_names(at);
 }
 
 bool

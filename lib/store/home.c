@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/durable.h"
 #include "base/hash.h"
 #include "store/core.h"
 
@@ -145,7 +146,7 @@ maildir_make(struct store *s, const char *path)
 
 		fd_close(&mark);
 	}
-	if (dir >= 0 && made && fsync(dir) != 0)
+	if (dir >= 0 && made && !durable_names(dir))
 		fd_close(&dir);
 	return dir;
 }

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/durable.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "store/core.h"
@@ -159,7 +160,7 @@ write_next(struct folder *f, struct gen *g, struct body *b, struct tail *t, uint
 	if (fd >= 0)
 		ok = snapshot_write(fd, &s, &h) &&
 		     renameat(f->o->dir, INDEX_NEW, f->o->dir, INDEX_NAME) == 0 &&
-		     fsync(f->o->dir) == 0;
+		     durable_names(f->o->dir);
 	e = errno;
 	fd_close(&fd);
 	if (!ok)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/crashpoint.h"
+#include "base/durable.h"
 #include "store/core.h"
 
 struct moving {
@@ -134,7 +135,7 @@ move_all(struct home *h, struct home_lock *l, const struct moving *v, size_t n, 
 		home_state_get(&state, v[i].to, true)->use = use;
 	}
 	maildir = fs_open_dir(l->home, "Maildir");
-	if (!home_state_save(l, &state) || maildir < 0 || fsync(maildir) != 0)
+	if (!home_state_save(l, &state) || maildir < 0 || !durable_names(maildir))
 		r = r != DONE ? r : fs_fail(why, "write home", home_path(h), errno);
 	fd_close(&maildir);
 	home_state_free(&state);
@@ -250,7 +251,7 @@ move_home(struct store *s, struct str from, const char *to, struct why *why)
 	if (r == DONE && renameat2(s->c.root, h->path, s->c.root, to, RENAME_NOREPLACE) != 0)
 		r = errno == EEXIST ? fail(PERMFAIL, why, 0, "", "The mailbox exists already")
 				    : fs_fail(why, "move home", from, errno);
-	if (r == DONE && fsync(s->c.root) != 0)
+	if (r == DONE && !durable_names(s->c.root))
 		r = fs_fail(why, "move home", from, errno);
 	home_release(&h);
 	return r;

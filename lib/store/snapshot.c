@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/codec.h"
+#include "base/durable.h"
 #include "base/hash.h"
 #include "store/index.h"
 
@@ -172,7 +173,7 @@ snapshot_write(int fd, const struct snapshot *s, struct index_header *h)
 
 		ok = fs_write(fd, o.sums, n, h->sums_at) &&
 		     fs_write(fd, zeros, (size_t)(h->log_at - h->sums_at) - n, h->sums_at + n) &&
-		     write_page(fd, h) && fdatasync(fd) == 0;
+		     write_page(fd, h) && durable_data(fd);
 	}
 	e = errno;
 	free(o.sums);

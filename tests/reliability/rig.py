@@ -79,7 +79,7 @@ class Rig:
         self.process = None
         self.images = {}
         self.shim = None
-        self.shimmed = set()
+        self.libexec = None  # where the real daemons are
 
     # --- life ---
 
@@ -270,7 +270,9 @@ class Rig:
     def with_shim(self, *daemons):
         """From the next start on these run with shim.c loaded."""
         self.shim = self.shim or Shim(self.state)
-        real = self.daemon_env.get("POSTROOM_LIBEXEC") or os.path.dirname(self.argv[0])
+        if self.libexec is None:
+            self.libexec = self.daemon_env.get("POSTROOM_LIBEXEC") or os.path.dirname(self.argv[0])
+        real = self.libexec
         mine = os.path.join(self.state, "libexec-shim")
         shutil.rmtree(mine, ignore_errors=True)
         os.makedirs(mine)
@@ -283,8 +285,7 @@ class Rig:
                 os.chmod(link, 0o755)
             else:
                 os.symlink(target, link)
-        self.shim_env = dict(self.daemon_env, POSTROOM_LIBEXEC=mine)
-        self.daemon_env = self.shim_env
+        self.daemon_env["POSTROOM_LIBEXEC"] = mine
 
 
 def progress(text):
