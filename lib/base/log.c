@@ -51,8 +51,7 @@ add(struct line *l, struct str s)
 	l->n += n;
 }
 
-static void printf_like(2, 3)
-addf(struct line *l, const char *format, ...)
+static void printf_like(2, 3) addf(struct line *l, const char *format, ...)
 {
 	va_list ap;
 	int n;

@@ -20,9 +20,9 @@ enum control_type {
 	/* supervisor to daemon */
 	CONTROL_SETTINGS = 1, /* fd: memfd with the configuration's text */
 	CONTROL_CERTIFICATE,  /* fd: memfd with the PEM chain followed by the PEM key */
-	CONTROL_LISTENER, /* name: what it is for ("smtp", "imaps", "lmtp"); fd: bound, listening.
-			       * One for each address; also before a RELOAD, when there are more.
-			       * One that is wanted no more is shut down: accept says EINVAL. */
+	CONTROL_LISTENER,  /* name: what it is for ("smtp", "imaps", "lmtp"); fd: bound, listening.
+			    * One for each address; also before a RELOAD, when there are more.
+			    * One that is wanted no more is shut down: accept says EINVAL. */
 	CONTROL_DIRECTORY, /* name: "mail", "queue"; fd: O_PATH|O_DIRECTORY, or O_RDONLY */
 	CONTROL_WIRE, /* name: the peer ("authd", "imapd-1"); fd: our end; replaces an older one */
 	CONTROL_SECRET, /* text: 32 octets drawn at the instance's start, the same for all */

@@ -19,19 +19,19 @@ class PlainSql(unittest.TestCase):
     def setUpClass(cls):
         cls.domain = f"sql-{pr.prefix}.test"
         pr.sql(f"INSERT INTO virtual_domains (name) VALUES ('{cls.domain}')")
-        cls.id = pr.sql(f"SELECT id FROM virtual_domains WHERE name = '{cls.domain}'")[0][0]
+        cls.domain_id = pr.sql(f"SELECT id FROM virtual_domains WHERE name = '{cls.domain}'")[0][0]
 
     def user(self, local, stored, password="summersun"):
         address = f"{local}@{self.domain}"
         pr.sql("INSERT INTO virtual_users (domain_id, password, email) VALUES "
-               f"('{self.id}', '{stored}', '{address}')")
+               f"('{self.domain_id}', '{stored}', '{address}')")
         return env.User(address, password)
 
     def alias(self, source, destination):
         if "@" not in source:
             source = f"{source}@{self.domain}"
         pr.sql("INSERT INTO virtual_aliases (domain_id, source, destination) VALUES "
-               f"('{self.id}', '{source}', '{destination}')")
+               f"('{self.domain_id}', '{source}', '{destination}')")
         return source
 
     def rcpt(self, *recipients):
@@ -180,7 +180,7 @@ class PlainSql(unittest.TestCase):
                 source = self.alias(f"rub{i}", destination.replace("'", "''"))
                 code, text = self.rcpt(source)[0]
                 self.assertGreaterEqual(code, 400, text)
-        pr.sql(f"INSERT INTO virtual_users (domain_id, password, email) VALUES ({self.id}, '', 'nopass@{self.domain}')")
+        pr.sql(f"INSERT INTO virtual_users (domain_id, password, email) VALUES ({self.domain_id}, '', 'nopass@{self.domain}')")
         for password in ("", "x"):
             with self.assertRaises(Exception), pr.imap(env.User(f"nopass@{self.domain}", password)):
                 pass
