@@ -15,6 +15,10 @@ import traceback
 import unittest
 
 
+def name_of(test):
+    return unittest.TestCase.id(test)  # a test may have an attribute of that name
+
+
 class Result(unittest.TestResult):
     def __init__(self, out):
         super().__init__()
@@ -35,7 +39,7 @@ class Result(unittest.TestResult):
         super().startTest(test)
         self.began = time.monotonic()
         self.verdict = ("passed", "")
-        print(f"--- {test.id()}", flush=True)
+        print(f"--- {name_of(test)}", flush=True)
 
     def note(self, verdict, detail):
         if self.verdict is not None and self.verdict[0] == "failed":
@@ -59,7 +63,7 @@ class Result(unittest.TestResult):
         super().addSubTest(test, subtest, err)
         if err is not None:
             text = "".join(traceback.format_exception(*err))
-            self.note("failed", f"{subtest.id()} {subtest._subDescription()}\n{text}")
+            self.note("failed", f"{subname_of(test)} {subtest._subDescription()}\n{text}")
 
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
@@ -78,7 +82,7 @@ class Result(unittest.TestResult):
 
     def stopTest(self, test):
         super().stopTest(test)
-        self.write(test.id(), *self.verdict)
+        self.write(name_of(test), *self.verdict)
         self.verdict = None
 
 
