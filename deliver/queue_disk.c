@@ -65,7 +65,7 @@ queue_disk_open(struct queue_disk *q, int dir)
 		return false;
 	}
 	q->bad = openat(q->dir, "bad", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	dirsync_init(&q->sync, q->dir);
+	dirsync_init(&q->sync);
 	return true;
 }
 
@@ -207,6 +207,7 @@ queue_disk_create(struct queue_disk *q, struct message *m, struct str envelope, 
 {
 	struct source octets = { .octets = envelope };
 	enum outcome o;
+	bool led;
 
 	*existed = faccessat(q->dir, name_of(m->id, 'e').s, F_OK, 0) == 0;
 	if (*existed)
@@ -217,8 +218,10 @@ queue_disk_create(struct queue_disk *q, struct message *m, struct str envelope, 
 	crash_point("queue.message_linked");
 	o = make_file(q, m->id, 'e', &octets, why);
 	crash_point("queue.envelope_linked");
-	if (o == DONE && dirsync_wait(&q->sync, by) != DONE)
+	if (o == DONE && !dirsync_wait(&q->sync, q->dir, by, &led)) {
+		complain(m->id, "fsync");
 		o = fail(TEMPFAIL, why, 451, "4.3.0", "Local error in queueing");
+	}
 	if (o != DONE)
 		queue_disk_remove(q, m->id);
 	crash_point("queue.committed");

@@ -12,7 +12,7 @@
 #ifndef DELIVER_QUEUE_DISK_H
 #define DELIVER_QUEUE_DISK_H
 
-#include "deliver/dirsync.h"
+#include "base/dirsync.h"
 #include "deliver/envfile.h"
 #include "deliver/message.h"
 

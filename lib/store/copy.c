@@ -186,7 +186,7 @@ place(struct copying *c, struct deadline d, struct why *why)
 	}
 	c->span = dir_span_end(o->cur, before, begun);
 	crash_point("copy.linked");
-	if (!sync_shared(c->to->store, &o->sync, o->cur, d))
+	if (!folder_sync_cur(c->to, d))
 		return fs_fail(why, "sync cur", str_of(c->to->path), errno);
 	crash_point("copy.synced");
 	return DONE;

@@ -5,13 +5,14 @@
  *	1  folder.lock    the folder's state; held over reading and appending to
  *	                  the log, never over a sync or the reading of a directory
  *	2  body.lock      rows
- *	3  sync_group.lock, store.lock, home's holds: leaves
+ *	3  dirsync.lock, store.lock, home's holds: leaves
  * The log's file lock is taken inside folder.lock.  Two folders (copy) are
  * never locked at once.
  */
 #ifndef STORE_CORE_H
 #define STORE_CORE_H
 
+#include "base/dirsync.h"
 #include "store/index.h"
 #include "store/view.h"
 
@@ -63,21 +64,12 @@ struct home {
 
 /* --- a folder --- */
 
-/* Callers who share a directory's fsync (cursync.c). */
-struct sync_waiter;
-struct sync_group {
-	pthread_mutex_t lock;
-	pthread_cond_t done;
-	struct sync_waiter *waiting; /* for the next sync */
-	bool running;
-};
-
 /* What a folder has while it is open: descriptors and the place in the log. */
 struct opened {
 	int dir, cur; /* ours */
 	struct gen *gen;
 	struct tail tail;
-	struct sync_group sync;
+	struct dirsync sync; /* of cur */
 	pthread_cond_t scanned;
 	bool scanning;
 	bool rebuilding;
@@ -181,13 +173,8 @@ void folder_finish_delete(struct folder *f, struct deadline d);
 /* Tell the daemon; unlocked. */
 void folder_tell(struct folder *f, uint64_t modseq);
 
-/*
- * fsync of a directory whose change was made before the call, shared with
- * others who call at the same time.  False: errno; ETIMEDOUT at the deadline.
- */
-void sync_group_init(struct sync_group *ds);
-void sync_group_free(struct sync_group *ds);
-must_use bool sync_shared(struct store *s, struct sync_group *ds, int dir, struct deadline d);
+/* dirsync_wait on the folder's cur, counted. */
+must_use bool folder_sync_cur(struct folder *f, struct deadline d);
 
 /* Out of the list of idle folders: it is parked. */
 void folder_unidle(struct store *s, struct folder *f);

@@ -65,7 +65,7 @@ place(struct folder *f, const struct delivery *m, struct deadline d, struct plac
 	}
 	p->span = dir_span_end(o->cur, before, begun);
 	crash_point("deliver.linked");
-	if (!sync_shared(f->store, &o->sync, o->cur, d)) {
+	if (!folder_sync_cur(f, d)) {
 		int e = errno;
 
 		/* Not ours to remove when an earlier try put it there. */

@@ -162,6 +162,21 @@ folder_unidle(struct store *s, struct folder *f)
 
 /* --- open and parked --- */
 
+bool
+folder_sync_cur(struct folder *f, struct deadline d)
+{
+	bool led;
+	bool good = dirsync_wait(&f->o->sync, f->o->cur, d, &led);
+	int error = errno;
+
+	if (led)
+		COUNT(f->store, syncs);
+	else
+		COUNT(f->store, shared_syncs);
+	errno = error;
+	return good;
+}
+
 void
 folder_park(struct folder *f)
 {
@@ -169,7 +184,7 @@ folder_park(struct folder *f)
 	body_free(&f->body);
 	if (f->o == NULL)
 		return;
-	sync_group_free(&f->o->sync);
+	dirsync_end(&f->o->sync);
 	(void)pthread_cond_destroy(&f->o->scanned);
 	gen_unref(&f->o->gen);
 	fd_close(&f->o->cur);
@@ -209,7 +224,7 @@ opened_new(int dir, int cur)
 
 	o->dir = dir;
 	o->cur = cur;
-	sync_group_init(&o->sync);
+	dirsync_init(&o->sync);
 	(void)pthread_condattr_init(&a);
 	(void)pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&o->scanned, &a);

@@ -1,20 +1,17 @@
-#include "deliver/dirsync.h"
+#include "base/dirsync.h"
 
 #include <errno.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/durable.h"
-#include "base/log.h"
 
 void
-dirsync_init(struct dirsync *s, int fd)
+dirsync_init(struct dirsync *s)
 {
 	pthread_condattr_t attr;
 
 	memset(s, 0, sizeof(*s));
-	s->fd = fd;
 	(void)pthread_mutex_init(&s->lock, NULL);
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -25,51 +22,57 @@ dirsync_init(struct dirsync *s, int fd)
 void
 dirsync_end(struct dirsync *s)
 {
+	assert(!s->running);
 	(void)pthread_cond_destroy(&s->changed);
 	(void)pthread_mutex_destroy(&s->lock);
 }
 
 /* One round for everybody who asked so far; called and left with the lock held. */
 static void
-run_round(struct dirsync *s)
+run_round(struct dirsync *s, int dir)
 {
 	uint64_t round = s->wanted;
-	bool good;
+	int error;
 
 	s->running = true;
 	(void)pthread_mutex_unlock(&s->lock);
-	good = durable_names(s->fd);
-	if (!good)
-		log_event(
-		    LOG_WARN, "queue.fsync", kv_cstr("error", strerrorname_np(errno)), KV_END);
+	error = durable_names(dir) ? 0 : errno;
 	(void)pthread_mutex_lock(&s->lock);
 	s->running = false;
-	if (!good)
-		s->failed = round;
 	s->done = round;
+	if (error != 0) {
+		s->failed = round;
+		s->error = error;
+	}
 	(void)pthread_cond_broadcast(&s->changed);
 }
 
-enum outcome
-dirsync_wait(struct dirsync *s, struct deadline by)
+bool
+dirsync_wait(struct dirsync *s, int dir, struct deadline by, bool *led)
 {
-	struct timespec at = { .tv_sec = (time_t)(by.at_ms / 1000),
+	struct timespec until = { .tv_sec = (time_t)(by.at_ms / 1000),
 		.tv_nsec = (long)(by.at_ms % 1000) * 1000000 };
 	uint64_t mine;
-	enum outcome o = DONE;
+	int error = 0;
 
+	*led = false;
 	(void)pthread_mutex_lock(&s->lock);
 	/* A round that runs already may have begun before our change. */
 	mine = ++s->wanted;
-	while (o == DONE && s->done < mine) {
-		if (!s->running)
-			run_round(s);
-		else if (pthread_cond_timedwait(&s->changed, &s->lock, &at) == ETIMEDOUT)
-			o = TEMPFAIL;
+	while (error == 0 && s->done < mine) {
+		if (!s->running) {
+			*led = true;
+			run_round(s, dir);
+		} else if (by.at_ms == INT64_MAX) {
+			(void)pthread_cond_wait(&s->changed, &s->lock);
+		} else {
+			error = pthread_cond_timedwait(&s->changed, &s->lock, &until);
+		}
 	}
 	/* A failed round since then may have been about our name. */
-	if (o == DONE && s->failed >= mine)
-		o = TEMPFAIL;
+	if (s->done >= mine)
+		error = s->failed >= mine ? s->error : 0;
 	(void)pthread_mutex_unlock(&s->lock);
-	return o;
+	errno = error;
+	return error == 0;
 }
