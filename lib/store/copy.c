@@ -4,9 +4,15 @@
  * All or nothing (RFC 3501 6.4.7): until the records are written every name
  * that was made can be unmade.  The two folders are never locked together;
  * both are kept open meanwhile.
+ *
+ * MOVE renames: a file is in one folder or in the other, whatever is killed
+ * and however many sessions move it at the same time.  One of them finds it;
+ * a row without its file is expunged by the next reading of the directory,
+ * and a file without its row is taken in by it.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -20,18 +26,20 @@ struct original {
 	struct msg_row row;
 	char *name; /* ours: in the destination's cur/; NULL: not copied */
 	uint16_t base_len;
+	bool moved;        /* renamed: the source has no file any more */
 	uint64_t keywords; /* in the destination's numbers */
 };
 
 struct copying {
 	struct folder *from, *to;
+	bool move;
 	struct original *v; /* ours */
 	size_t n, room;
 	struct gen *gen;                   /* ours: the source's names and structures */
 	struct str keywords[KEYWORDS_MAX]; /* ours: of the source */
 	uint32_t keyword_count;
 	uint64_t keywords_used;
-	struct dir_span span;
+	struct dir_span span, from_span; /* what was done to each cur/ */
 };
 
 void
@@ -128,23 +136,44 @@ link_slowly(struct copying *c, const struct original *o, const char *name, struc
 	return r;
 }
 
+static bool
+name_in_source(const struct copying *c, const struct original *o, char name[static NAME_ROOM])
+{
+	char base[BASE_MAX + 1];
+	struct str s;
+
+	if (!gen_name(c->gen, o->row.name_ref, base, &s))
+		return false;
+	name_join(s, o->row.name_flags, name);
+	return true;
+}
+
+static bool
+put_there(struct copying *c, struct original *o, const char *from, const char *to)
+{
+	int there = c->to->o->cur, here = c->from->o->cur;
+
+	if (!c->move)
+		/* Symbolic links are not followed, and are no messages. */
+		return linkat(here, from, there, to, 0) == 0;
+	o->moved = renameat(here, from, there, to) == 0;
+	return o->moved;
+}
+
 static enum outcome
 link_one(struct copying *c, struct original *o, struct deadline d)
 {
 	uint32_t flags = name_flags_of(o->row.flags, o->keywords, o->row.name_flags);
 	char from[NAME_ROOM], to[NAME_ROOM], base[BASE_MAX + 1], id[40];
 	enum outcome r = DONE;
-	struct str s;
 
 	name_new_id(id);
-	if (!gen_name(c->gen, o->row.name_ref, base, &s))
+	if (!name_in_source(c, o, from))
 		return TEMPFAIL;
-	name_join(s, o->row.name_flags, from);
 	if (!name_make(wall_s(), str_of(id), c->to->store->host, o->row.size, o->row.vsize, base))
 		return TEMPFAIL;
 	name_join(str_of(base), flags, to);
-	/* Symbolic links are not followed, and are no messages. */
-	if (linkat(c->from->o->cur, from, c->to->o->cur, to, 0) != 0) {
+	if (!put_there(c, o, from, to)) {
 		if (errno != ENOENT && errno != EXDEV && errno != EMLINK && errno != EPERM)
 			return TEMPFAIL;
 		r = link_slowly(c, o, to, d);
@@ -156,12 +185,22 @@ link_one(struct copying *c, struct original *o, struct deadline d)
 	return DONE;
 }
 
+/* What was moved and cannot go back stays, and is taken in there. */
 static void
 unmake(struct copying *c)
 {
-	for (size_t i = 0; i < c->n; i++)
-		if (c->v[i].name != NULL)
-			(void)unlinkat(c->to->o->cur, c->v[i].name, 0);
+	char name[NAME_ROOM];
+
+	for (size_t i = 0; i < c->n; i++) {
+		const struct original *o = &c->v[i];
+
+		if (o->name == NULL)
+			continue;
+		if (!o->moved)
+			(void)unlinkat(c->to->o->cur, o->name, 0);
+		else if (name_in_source(c, o, name))
+			(void)renameat(c->to->o->cur, o->name, c->from->o->cur, name);
+	}
 }
 
 /* All links and their sync.  Unlocked. */
@@ -170,7 +209,9 @@ place(struct copying *c, struct deadline d, struct why *why)
 {
 	struct opened *o = c->to->o;
 	int64_t begun = clock_us(), before = dir_mtime(o->cur);
+	int64_t from_before = dir_mtime(c->from->o->cur);
 	enum outcome r = DONE;
+	bool all_moved = c->move;
 
 	for (size_t i = 0; i < c->n; i++) {
 		if ((i & 0xff) == 0xff && deadline_passed(d)) {
@@ -179,12 +220,16 @@ place(struct copying *c, struct deadline d, struct why *why)
 		}
 		if (r == DONE)
 			r = link_one(c, &c->v[i], d);
+		all_moved = all_moved && c->v[i].moved;
+		crash_point("copy.placed");
 		if (r == GONE)
 			r = DONE;
 		if (r != DONE)
 			return fs_fail(why, "copy", str_of(c->to->path), errno);
 	}
 	c->span = dir_span_end(o->cur, before, begun);
+	if (all_moved)
+		c->from_span = dir_span_end(c->from->o->cur, from_before, begun);
 	crash_point("copy.linked");
 	if (!folder_sync_cur(c->to, d))
 		return fs_fail(why, "sync cur", str_of(c->to->path), errno);
@@ -288,11 +333,31 @@ copy(struct copying *c, struct deadline d, struct copy_result *out, struct why *
 	return r;
 }
 
+/* Rows of what was renamed, and rows and files of what had to be copied. */
+static enum outcome
+leave(struct copying *c, struct deadline d, struct why *why)
+{
+	struct seqset moved = { 0 }, copied = { 0 };
+	enum outcome r = DONE, o = DONE;
+
+	for (size_t i = 0; i < c->n; i++)
+		if (c->v[i].name != NULL)
+			seqset_add(
+			    c->v[i].moved ? &moved : &copied, c->v[i].row.uid, c->v[i].row.uid);
+	if (moved.n > 0)
+		r = expunge_moved(c->from, &moved, c->from_span, d, why);
+	if (copied.n > 0)
+		o = expunge_rows(c->from, &copied, false, false, d, NULL, NULL, why);
+	seqset_free(&moved);
+	seqset_free(&copied);
+	return r != DONE ? r : o;
+}
+
 enum outcome
 folder_copy(struct folder *from, const struct seqset *uids, struct folder *to, bool move,
     struct deadline d, struct copy_result *out, struct why *why)
 {
-	struct copying c = { .from = from, .to = to };
+	struct copying c = { .from = from, .to = to, .move = move };
 	enum outcome r = folder_begin(from, true, d, why);
 
 	*out = (struct copy_result){ 0 };
@@ -302,18 +367,16 @@ folder_copy(struct folder *from, const struct seqset *uids, struct folder *to, b
 	folder_unlock(from);
 	if (c.n > 0)
 		r = copy(&c, d, out, why);
-	free_all(&c);
-	folder_end_unlocked(from, true);
-	if (r != DONE) {
-		copy_result_free(out);
-		return r;
-	}
-	if (seqset_count(&out->from) > 0) {
+	if (r == DONE && seqset_count(&out->from) > 0) {
 		home_count(to->home, (int64_t)out->octets, (int64_t)seqset_count(&out->from));
 		folder_tell(to, out->modseq);
+		/* RFC 6851 3.3: the copies are there; only then do the originals go. */
+		if (move)
+			r = leave(&c, d, why);
+	} else if (r != DONE) {
+		copy_result_free(out);
 	}
-	/* RFC 6851 3.3: the copies are there; only then do the originals go. */
-	if (move && seqset_count(&out->from) > 0)
-		r = expunge_rows(from, &out->from, false, false, d, NULL, NULL, why);
+	free_all(&c);
+	folder_end_unlocked(from, true);
 	return r;
 }

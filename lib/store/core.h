@@ -315,6 +315,9 @@ int aside_open(struct folder *f, bool make);
  */
 must_use enum outcome expunge_rows(struct folder *f, const struct seqset *uids, bool only_deleted,
     bool keep, struct deadline d, struct seqset *expunged, uint64_t *modseq, struct why *why);
+/* The rows of messages whose files MOVE has renamed already; span: what that did to cur/. */
+must_use enum outcome expunge_moved(struct folder *f, const struct seqset *uids,
+    struct dir_span span, struct deadline d, struct why *why);
 /* A directory and what is in it. */
 void aside_remove_tree(int parent, const char *name);
 /* This process sweeps what was kept aside: a piece of it; give up what is under way (sweep.c). */

@@ -141,6 +141,8 @@ check(struct rig *r, int at)
 			fail_msg("killed at %d: message %d twice in one folder", at, i);
 		if (anywhere == 0 && !(i == 2 || i == 3))
 			fail_msg("killed at %d: message %d is lost", at, i);
+		if (anywhere > 1)
+			fail_msg("killed at %d: message %d moved and stayed", at, i);
 		if (i < 2 && board->copied && copy[i] != 1)
 			fail_msg("killed at %d: copy of %d is lost", at, i);
 		if (i < 2 && board->moved && (moved[i] != 1 || in[i] != 0))

@@ -191,35 +191,27 @@ record(struct folder *f, const struct victims *all, struct dir_span span, struct
 	return r;
 }
 
-enum outcome
-expunge_rows(struct folder *f, const struct seqset *uids, bool only_deleted, bool keep,
-    struct deadline d, struct seqset *expunged, uint64_t *modseq, struct why *why)
+/* Write down what has left, and end what folder_begin began. */
+static enum outcome
+finish(struct folder *f, struct victims *all, struct dir_span span, struct deadline d,
+    struct seqset *expunged, uint64_t *modseq, struct why *why)
 {
-	struct victims all = { 0 };
 	int64_t octets = 0, messages = 0;
 	uint64_t at = 0;
-	struct dir_span span;
-	enum outcome r = folder_begin(f, true, d, why), moved = DONE;
+	enum outcome r = DONE;
 
-	if (r != DONE)
-		return r;
-	collect(f, uids, only_deleted, &all);
-	folder_unlock(f);
-	if (all.n > 0 && !move_files(f, &all, keep, d, &span))
-		moved = fs_fail(why, "expunge", str_of(f->path), errno);
-	if (all.n > 0) {
+	if (all->n > 0)
 		r = folder_relock(f, d, why);
-		if (r == DONE)
-			r = folder_numbers(f, 0, d, why);
-		if (r == DONE) {
-			r = record(f, &all, span, expunged, &at, &octets, &messages, why);
-			folder_log_unlock(f);
-			crash_point("expunge.logged");
-			folder_raise_ahead(f, d);
-		}
+	if (r == DONE && all->n > 0)
+		r = folder_numbers(f, 0, d, why);
+	if (r == DONE && all->n > 0) {
+		r = record(f, all, span, expunged, &at, &octets, &messages, why);
+		folder_log_unlock(f);
+		crash_point("expunge.logged");
+		folder_raise_ahead(f, d);
 	}
-	free(all.v);
-	gen_unref(&all.gen);
+	free(all->v);
+	gen_unref(&all->gen);
 	folder_end_unlocked(f, true);
 	if (messages != 0 && r == DONE) {
 		home_count(f->home, octets, messages);
@@ -229,7 +221,41 @@ expunge_rows(struct folder *f, const struct seqset *uids, bool only_deleted, boo
 	}
 	if (modseq != NULL)
 		*modseq = at;
+	return r;
+}
+
+enum outcome
+expunge_rows(struct folder *f, const struct seqset *uids, bool only_deleted, bool keep,
+    struct deadline d, struct seqset *expunged, uint64_t *modseq, struct why *why)
+{
+	struct victims all = { 0 };
+	struct dir_span span = { 0, 0 };
+	enum outcome r = folder_begin(f, true, d, why), moved = DONE;
+
+	if (r != DONE)
+		return r;
+	collect(f, uids, only_deleted, &all);
+	folder_unlock(f);
+	if (all.n > 0 && !move_files(f, &all, keep, d, &span))
+		moved = fs_fail(why, "expunge", str_of(f->path), errno);
+	r = finish(f, &all, span, d, expunged, modseq, why);
 	return r != DONE ? r : moved;
+}
+
+enum outcome
+expunge_moved(struct folder *f, const struct seqset *uids, struct dir_span span, struct deadline d,
+    struct why *why)
+{
+	struct victims all = { 0 };
+	enum outcome r = folder_begin(f, true, d, why);
+
+	if (r != DONE)
+		return r;
+	collect(f, uids, false, &all);
+	folder_unlock(f);
+	for (size_t i = 0; i < all.n; i++)
+		all.v[i].gone = true;
+	return finish(f, &all, span, d, NULL, NULL, why);
 }
 
 enum outcome

@@ -4,7 +4,9 @@ write there; and mail that other programs bring, move and take away (a Maildir i
 import contextlib
 import os
 import pwd
+import re
 import socket
+import threading
 import time
 import unittest
 
@@ -194,9 +196,33 @@ class Sharing(unittest.TestCase):
             c.ok("SELECT INBOX")
             self.assertEqual(c.ok("UID SEARCH ALL")[0], b"* SEARCH 1 2 3 4 5 6\r\n")
 
+    def test_two_sessions_move_the_same(self):
+        """As two clients with the same filter rule do: each message is in one place, once."""
+        user = pr.new_user("move")
+        with Raw(user) as c:
+            c.ok("CREATE There")
+            for i in range(100):
+                c.append("INBOX", b"Subject: m%d.\r\n\r\nx\r\n" % i)
+        until = time.monotonic() + 2
+
+        def mover(there, back):
+            with Raw(user) as c:
+                while time.monotonic() < until:
+                    for here, to in ((there, back), (back, there)):
+                        c.ok(f"SELECT {here}")
+                        c.ask(f"MOVE 1:* {to}")
+        threads = [threading.Thread(target=mover, args=names)
+                   for names in (("INBOX", "There"), ("INBOX", "There"), ("There", "INBOX"))]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        found = [re.search(rb"Subject: (\S+)", text).group(1) for folder in ("INBOX", "There")
+                 for text in pr.fetch_all(user, folder)]
+        self.assertEqual((len(found), len(set(found))), (100, 100))
+
     def test_twenty_at_once(self):
         """Deliveries, appends, flags and expunges at the same time: every message accounted for."""
-        import threading
         user = pr.new_user("busy")
         failures = []
 
