@@ -450,6 +450,8 @@ resolve_any(const struct resolver *r, struct str address, bool for_sending, bool
 		x.reasons = arena_array(a, AUTH_REASONS_MAX, sizeof(*x.reasons));
 	if (!read_address(r, address, a, &first.name)) {
 		out->kind = ROUTE_LOCAL;
+		if (str_eq_nocase(address, STR("postmaster")))
+			return fail(PERMFAIL, why, 550, "5.1.1", "No postmaster is named here");
 		return fail(PERMFAIL, why, 550, "5.1.3", "Not an address");
 	}
 	(void)add_item(&x, first);

@@ -172,6 +172,12 @@ class PlainSql(unittest.TestCase):
         pr.send(big, "someone@example.net", [user.address])
         self.assertEqual(pr.count(user), 1)
 
+    def test_bare_postmaster(self):
+        """RFC 5321 4.5.1; where the settings name nobody, the reply says that."""
+        code, text = self.rcpt("Postmaster")[0]
+        if code != 250:
+            self.assertEqual((code, text), (550, "5.1.1 No postmaster is named here"))
+
     def test_destination_elsewhere_and_rubbish(self):
         """What a hand may have typed into a row: an answer, and never a crash."""
         for i, destination in enumerate(["", " ", "no-at-sign", "@", "a@", ",,,", "a b@c.test", "<x@y.test>",
