@@ -214,7 +214,7 @@ client_ask(int fd, const char *format, ...)
 	(void)buf_vprintf(&b, format, ap);
 	va_end(ap);
 	(void)buf_puts(&b, "\r\n");
-	n = strcspn(b.p, " ");
+	n = strcspn(buf_cstr(&b), " ");
 	(void)snprintf(tag, sizeof(tag), "%.*s ", (int)MIN(n, sizeof(tag) - 2), b.p);
 	client_send(fd, buf_str(&b));
 	buf_free(&b);

@@ -179,7 +179,7 @@ def main():
     p.add_argument("--step", type=int, default=1, help="every step-th call only")
     p.add_argument("--most", type=int, default=600)
     p.add_argument("--without-link", action="store_true")
-    p.add_argument("--port-base", type=int, default=28000)
+    p.add_argument("--port-base", type=int, default=0, help="0: a free range")
     p.add_argument("--json", action="store_true")
     a = p.parse_args()
     rig = Rig(tempfile.mkdtemp(prefix="postroom-kill-", dir="/var/tmp"), a.port_base)

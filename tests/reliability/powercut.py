@@ -34,7 +34,7 @@ def main():
     p.add_argument("--clients", type=int, default=4)
     p.add_argument("--seconds", type=float, default=0, help="of load in a round; 0: 0.5 to 1.5, by chance")
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--port-base", type=int, default=27000)
+    p.add_argument("--port-base", type=int, default=0, help="0: a free range")
     p.add_argument("--without-dirsync", action="store_true")
     p.add_argument("--keep", metavar="FOLDER", help="after a loss copy logs, queue and mail here and stop")
     p.add_argument("--json", action="store_true")

@@ -1,6 +1,6 @@
 """An instance of Postroom that is meant to be broken.
 
-    rig = Rig(state, port_base)
+    rig = Rig(state, 0)      0: a free range of ports
     rig.prepare()            ./run builds it and makes the database, then only postroomd is ours
     rig.start(); rig.kill()  as often as wanted; MariaDB stays up
 
@@ -21,6 +21,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(TOP, "tests"))
+from lib import env  # noqa: E402
 
 SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN, the same number on XFS and F2FS
 NOLOGFLUSH = 2
@@ -74,8 +76,8 @@ class Shim:
 
 class Rig:
     def __init__(self, state, port_base):
-        self.state, self.base = state, port_base
-        self.env = dict(os.environ, POSTROOM_STATE=state, POSTROOM_PORT_BASE=str(port_base))
+        self.state, self.base = state, port_base or env.free_port_base()
+        self.env = dict(os.environ, POSTROOM_STATE=state, POSTROOM_PORT_BASE=str(self.base))
         self.process = None
         self.images = {}
         self.shim = None
