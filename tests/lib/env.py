@@ -230,6 +230,15 @@ def wait_until(true, timeout=WAIT, what="it"):
         time.sleep(0.05)
 
 
+def alive(pid):
+    """Does the process run?  One that has ended but was not waited for does not."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+            return f.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 _shared = None
 
 
