@@ -10,7 +10,7 @@ packages_build=(
 packages_run=(mariadb-server mariadb-client openssl libsasl2-modules python3 iproute2 util-linux ca-certificates)
 packages_check=(
     git clang clang-format libclang-rt-14-dev llvm binutils
-    postfix swaks libnet-ssleay-perl curl isync mutt xfsprogs e2fsprogs gdb strace
+    postfix dovecot-imapd swaks libnet-ssleay-perl curl isync mutt xfsprogs e2fsprogs gdb strace
 )
 packages_webmail=(
     roundcube-core roundcube-sqlite3 roundcube-plugins php-cgi php-cli php-mysql php-sqlite3
