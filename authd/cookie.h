@@ -9,7 +9,7 @@
 #include "base/outcome.h"
 #include "rpc/auth_proto.h"
 
-#define COOKIES_MAX 4096
+#define COOKIES_MAX 16384 /* of logins that succeeded: a strangers' flood never gets here */
 
 struct cookies;
 

@@ -50,9 +50,10 @@ enum auth_peer {
 #define AUTH_BINDING_MAX   512
 #define AUTH_COOKIE_OCTETS 16
 #define AUTH_EXCHANGE_MS   (60 * 1000)
-#define AUTH_COOKIE_MS     (15 * 1000) /* by when a login has to be redeemed */
-#define AUTH_TARGETS_MAX   1000
-#define AUTH_REASONS_MAX   200
+#define AUTH_COOKIE_MS \
+	(60 * 1000) /* by when a login has to be redeemed; a crowd may have to queue */
+#define AUTH_TARGETS_MAX 1000
+#define AUTH_REASONS_MAX 200
 
 /* --- ROUTE: where does this address go --- */
 

@@ -16,6 +16,8 @@
 #include "run/control.h"
 
 #define SETTINGS_MAX (1 << 20)
+#define TRIM_MS      2000
+#define TRIM_LEAST   ((size_t)4 << 20)
 
 enum handed_kind {
 	HANDED_LISTENER,
@@ -47,6 +49,7 @@ struct daemon {
 	void (*on_wire)(const char *peer, int fd, void *arg);
 	void *on_wire_arg;
 	bool stopping;
+	size_t trimmed; /* unused octets of the heap when it was last trimmed */
 };
 
 static void
@@ -359,6 +362,24 @@ control_ready(int fd, void *arg)
 	fd_close(&m.fd);
 }
 
+/*
+ * A crowd that came and went (thousands of handshakes at once) leaves a heap
+ * of free pages between the sessions that stayed.  They are given back when
+ * there is much to give that was not there the last time.
+ */
+static void
+trim(void *arg)
+{
+	struct daemon *d = arg;
+	size_t unused = mallinfo2().fordblks;
+
+	if (unused < TRIM_LEAST ||
+	    (unused < d->trimmed + TRIM_LEAST && unused + TRIM_LEAST > d->trimmed))
+		return;
+	(void)malloc_trim(0);
+	d->trimmed = mallinfo2().fordblks;
+}
+
 void
 daemon_serve(struct daemon *d, struct lot *lot, const struct daemon_hooks *hooks, int64_t drain_ms)
 {
@@ -368,6 +389,7 @@ daemon_serve(struct daemon *d, struct lot *lot, const struct daemon_hooks *hooks
 	d->hooks = hooks != NULL ? hooks : &none;
 	d->drain_ms = drain_ms;
 	lot_watch(lot, CONTROL_FD, control_ready, d);
+	lot_every(lot, TRIM_MS, trim, d);
 	tell(CONTROL_READY, "");
 	log_event(LOG_INFO, "daemon.ready", kv_int("pid", getpid()), KV_END);
 	lot_run(lot);
