@@ -35,7 +35,7 @@ set ssl_force_tls=yes ssl_starttls=yes quit=yes wait_key=no confirmcreate=no con
 # Left to itself Debian's mutt takes SCRAM-SHA-256-PLUS wherever it is offered, then finds that it has
 # no channel binding data, and gives up.
 set smtp_authenticators="scram-sha-256:scram-sha-1:plain"
-set move=no mark_old=no sleep_time=0 header_cache="" charset="utf-8" copy=yes
+set tmpdir="{self.dir}" move=no mark_old=no sleep_time=0 header_cache="" charset="utf-8" copy=yes
 """)
         return path
 

@@ -34,7 +34,7 @@ set smtp_authenticators="{mechanism}" imap_authenticators="{mechanism}"
 set imap_user="{user.address}" imap_pass="{user.password}"
 set folder="imaps://localhost:{pr.IMAPS_PORT}/" spoolfile="+INBOX" record="+INBOX" copy={"yes" if record else "no"}
 set certificate_file="{pr.CAFILE}" ssl_ca_certificates_file="{pr.CAFILE}" ssl_verify_host=no
-set ssl_force_tls=yes ssl_starttls=yes
+set ssl_force_tls=yes ssl_starttls=yes tmpdir="{home}"
 """)
             env.run("mutt", "-F", path, "-s", subject, "--", user.address, stdin="x\n", cwd=home,
                     env={"HOME": home, "TERM": "dumb"})

@@ -273,12 +273,21 @@ def run(*command, check=True, timeout=120, stdin=None, env=None, cwd=None):
 
 
 _ports_lock = threading.Lock()
+_ports_given = set()
 
 
 def free_port():
-    with _ports_lock, socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below the range from which the kernel takes ports for outgoing connections."""
+    with _ports_lock:
+        for _ in range(1000):
+            port = 28000 + secrets.randbelow(4700)
+            if port in _ports_given:
+                continue
+            with contextlib.suppress(OSError), socket.socket() as s:
+                s.bind(("127.0.0.1", port))
+                _ports_given.add(port)
+                return port
+    raise RuntimeError("no free port")
 
 
 def free_port_base():
