@@ -186,7 +186,8 @@ class Schema(Server):
         self.assertEqual(self.q("SELECT update_passwd('$6$abc$defghi', 'Ann@Example.org')"), [["1"]])
         self.assertEqual(self.q("SELECT password FROM virtual_users"), [["$6$abc$defghi"]])
         for bad in ("SELECT update_passwd('$6$abc$defghi', 'bob@example.org')",
-                    "SELECT update_passwd('', 'ann@example.org')", "SELECT update_passwd(NULL, 'ann@example.org')"):
+                    "SELECT update_passwd('', 'ann@example.org')",
+                    "SELECT update_passwd('not-hashed-at-all', 'ann@example.org')", "SELECT update_passwd(NULL, 'ann@example.org')"):
             with self.assertRaises(RuntimeError):
                 self.q(bad)
         self.assertEqual(t.run("login address=ann@example.org")[5].split("|")[1], "$6$abc$defghi")

@@ -48,8 +48,9 @@ BEGIN
 	DECLARE known INT DEFAULT 0;
 	SET who = LOWER(TRIM(login));
 	SELECT COUNT(*) INTO known FROM virtual_users WHERE email = who AND enabled = 1;
-	IF known <> 1 OR hash IS NULL OR CHAR_LENGTH(hash) < 8 THEN
-		SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'update_passwd: no such login, or no usable hash';
+	-- What begins with neither is the password itself: a plugin that was not told to hash.
+	IF known <> 1 OR hash IS NULL OR CHAR_LENGTH(hash) < 8 OR LEFT(hash, 1) NOT IN ('$', '{') THEN
+		SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'update_passwd: no such login, or not a hash (see password_algorithm in the plugin)';
 	END IF;
 	UPDATE virtual_users SET password = hash WHERE email = who;
 	RETURN 1;
