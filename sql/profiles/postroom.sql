@@ -50,7 +50,9 @@ SELECT EXISTS (SELECT 1 FROM virtual_users u LEFT JOIN pr_scram s
 SELECT address FROM pr_send_as WHERE login = :login AND address IN (:address, :domain_wide);
 
 -- name: login_count
-INSERT INTO pr_last_login (address, service, remote) VALUES (:address, :service, :remote)
+-- Written behind: the mailbox may have been removed since, and then leaves nothing behind.
+INSERT INTO pr_last_login (address, service, remote)
+	SELECT u.email, :service, :remote FROM virtual_users u WHERE u.email = :address
 	ON DUPLICATE KEY UPDATE at = CURRENT_TIMESTAMP, remote = VALUES(remote);
 
 -- name: ping
